@@ -1,4 +1,17 @@
 /** Where bytes rest: one interface, one conformance suite, several implementations. */
+export {
+  commitSlotByteLength,
+  commitSlotCount,
+  decodeCommitSlot,
+  encodeCommitSlot,
+  readCommitRing,
+} from "./commit-slot.ts";
+export type { Disk, DiskEntry, DiskFile, OpenMode } from "./disk.ts";
+export { filesStore, type FilesStoreOptions } from "./files.ts";
+export { processLock, sqliteLock, type HeldLock, type LockStrategy } from "./lock.ts";
+export { memoryStore } from "./memory.ts";
+export { nodeDisk } from "./node-disk.ts";
+export { findTailFirst, tailPath } from "./paths.ts";
 export type {
   Commit,
   LogReader,

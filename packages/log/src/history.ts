@@ -1,0 +1,216 @@
+/**
+ * Reads what a log holds: entries, tiles, tree nodes, proofs. From memory and the tail for the open segments, from
+ * sealed files below.
+ *
+ * Nothing that comes from the medium is believed: an entry must hash to its leaf, a tile to its node above, and so
+ * on up to the right edge in memory, which recovery checked against the last commit. What does not verify is an
+ * error, never an answer. Whoever calls has checked that seq and sizes lie within what is durable.
+ */
+import {
+  CairnError,
+  consistencyProof,
+  consistencyProofNodes,
+  hashLeaf,
+  hashOfTile,
+  inclusionProof,
+  inclusionProofNodes,
+  isSameBytes,
+  nodeFromTile,
+  parseEntryBundle,
+  tileOfNode,
+  TreeAt,
+  completeNodes,
+  type Hash,
+  type NodeReader,
+  type Sha256,
+  type TreeNode,
+} from "@cairnlog/core";
+import {
+  bundleEntries,
+  sealedPath,
+  segmentEntries,
+  SegmentReader,
+  tailPath,
+  type LogReader,
+} from "@cairnlog/store";
+import type { StoredEntry } from "./log.ts";
+import type { LogTree } from "./log-tree.ts";
+import type { OpenSegment } from "./open-segment.ts";
+import { RecentlyUsed } from "./recently-used.ts";
+
+const framingByteLength = 2;
+const hashByteLength = 32;
+const segmentTileLevel = 2;
+const openReadersMax = 64;
+const bundleCacheBytesMax = 8 * 1024 * 1024;
+
+/** Where the full tile `index` of C2SP level `level` (2 or above) lies in a log. */
+export function treeTilePath(level: number, index: number): string {
+  return `tree/${level}/${String(index).padStart(16, "0")}`;
+}
+
+export class History {
+  readonly #reader: LogReader;
+  readonly #tree: LogTree;
+  readonly #sha256: Sha256;
+  readonly #segments = new RecentlyUsed<number, Promise<SegmentReader>>(openReadersMax);
+  readonly #bundles = new RecentlyUsed<number, Uint8Array>(bundleCacheBytesMax, (b) => b.length);
+
+  constructor(reader: LogReader, tree: LogTree, sha256: Sha256) {
+    this.#reader = reader;
+    this.#tree = tree;
+    this.#sha256 = sha256;
+  }
+
+  async entry(seq: number): Promise<StoredEntry> {
+    const open = this.#tree.openSegmentOf(seq);
+    const i = open === undefined ? 0 : seq - open.first;
+    const framed =
+      open === undefined ? undefined : await this.#readTail(open, i, i + 1);
+    if (framed !== undefined) return { seq, bytes: framed.subarray(framingByteLength) };
+    const place = seq % bundleEntries;
+    const bundle = await this.#sealedBundle((seq - place) / bundleEntries);
+    const range = parseEntryBundle(bundle)[place]!;
+    return { seq, bytes: bundle.slice(range.begin, range.end) };
+  }
+
+  /** The entries of one bundle, from the left. Its bytes are the caller's to read, not to change. */
+  async bundle(index: number, width: number): Promise<Uint8Array> {
+    const open = this.#tree.openSegmentOf(index * bundleEntries);
+    if (open !== undefined) {
+      const begin = index * bundleEntries - open.first;
+      const framed = await this.#readTail(open, begin, begin + width);
+      if (framed !== undefined) return framed;
+    }
+    const whole = await this.#sealedBundle(index);
+    if (width === bundleEntries) return whole;
+    return whole.subarray(0, parseEntryBundle(whole)[width - 1]!.end);
+  }
+
+  async leafHash(seq: number): Promise<Hash> {
+    return this.node(0, seq);
+  }
+
+  /** Hashes of the C2SP tile, from the left. */
+  async tile(level: number, index: number, width: number): Promise<Uint8Array> {
+    const whole = this.#tileInMemory(level, index, width) ?? (await this.#storedTile(level, index));
+    return whole.subarray(0, width * hashByteLength);
+  }
+
+  async node(level: number, index: number): Promise<Hash> {
+    const inMemory = this.#tree.node(level, index);
+    if (inMemory !== undefined) return inMemory;
+    const slice = tileOfNode(level, index);
+    return nodeFromTile(this.#sha256, await this.#storedTile(slice.level, slice.index), slice);
+  }
+
+  async inclusionProof(seq: number, size: number): Promise<readonly Hash[]> {
+    if (seq >= this.#tree.openFrom) return this.#tree.at(size).inclusionProof(seq);
+    const read = await this.#load(inclusionProofNodes(seq, size));
+    return inclusionProof(this.#sha256, seq, size, read);
+  }
+
+  async consistencyProof(size1: number, size2: number): Promise<readonly Hash[]> {
+    const read = await this.#load(consistencyProofNodes(size1, size2));
+    return consistencyProof(this.#sha256, size1, size2, read);
+  }
+
+  async root(size: number): Promise<Hash> {
+    const read = await this.#load(completeNodes(0, size));
+    return new TreeAt(this.#sha256, size, read).root();
+  }
+
+  async #load(nodes: readonly TreeNode[]): Promise<NodeReader> {
+    const loaded = new Map<string, Hash>();
+    for (const { level, index } of nodes) {
+      loaded.set(`${level}/${index}`, await this.node(level, index));
+    }
+    return (level, index) => loaded.get(`${level}/${index}`)!;
+  }
+
+  /** Entries [from, to) of an open segment, each checked; undefined if the tail is gone because it was sealed. */
+  async #readTail(
+    segment: OpenSegment,
+    from: number,
+    to: number,
+  ): Promise<Uint8Array | undefined> {
+    const begin = segment.offsetOf(from);
+    const length = segment.offsetOf(to) - begin;
+    const path = tailPath(segment.first);
+    const framed = await this.#reader.read(path, begin, length);
+    if (this.#tree.openSegmentOf(segment.first) === undefined) return undefined;
+    for (let i = from; i < to; i++) {
+      const start = segment.offsetOf(i) - begin + framingByteLength;
+      const end = segment.offsetOf(i + 1) - begin;
+      const leaf = framed && hashLeaf(this.#sha256, framed.subarray(start, end));
+      if (leaf !== undefined && isSameBytes(leaf, segment.tree.node(0, i))) continue;
+      throw this.#damaged(segment.first + i, path, begin + start, "it does not hash to its leaf");
+    }
+    return framed;
+  }
+
+  async #sealedBundle(index: number): Promise<Uint8Array> {
+    const cached = this.#bundles.get(index);
+    if (cached !== undefined) return cached;
+    const framesPerSegment = segmentEntries / bundleEntries;
+    const segment = await this.#segment(Math.floor(index / framesPerSegment));
+    const frame = index % framesPerSegment;
+    const bundle = await segment.entryBundle(frame);
+    // The reader checked the entries against the file's own leaf hashes; this checks those against the tree.
+    await this.#storedTile(0, index);
+    this.#bundles.set(index, bundle);
+    return bundle;
+  }
+
+  #segment(index: number): Promise<SegmentReader> {
+    const known = this.#segments.get(index);
+    if (known !== undefined) return known;
+    const segment = SegmentReader.open(this.#reader, index * segmentEntries, this.#sha256);
+    this.#segments.set(index, segment);
+    segment.catch(() => this.#segments.delete(index));
+    return segment;
+  }
+
+  #tileInMemory(level: number, index: number, width: number): Uint8Array | undefined {
+    if (level >= segmentTileLevel) {
+      const tile = this.#tree.upperTile(level, index);
+      return tile !== undefined && tile.length >= width * hashByteLength ? tile : undefined;
+    }
+    const firstSeq = index * bundleEntries ** (level + 1);
+    const segment = this.#tree.openSegmentOf(firstSeq);
+    if (segment === undefined) return undefined;
+    const begin = (firstSeq - segment.first) / bundleEntries ** level;
+    return segment.tree.hashes(8 * level, begin, begin + width);
+  }
+
+  /** A full tile from the store, checked against the node above it. */
+  async #storedTile(level: number, index: number): Promise<Uint8Array> {
+    const segmentIndex = Math.floor((index * bundleEntries ** (level + 1)) / segmentEntries);
+    let tile: Uint8Array;
+    let path: string;
+    if (level >= segmentTileLevel) {
+      path = treeTilePath(level, index);
+      tile = (await this.#reader.get(path)) ?? new Uint8Array(0);
+    } else {
+      path = sealedPath(segmentIndex * segmentEntries);
+      const segment = await this.#segment(segmentIndex);
+      const local = index % (segmentEntries / bundleEntries);
+      tile = level === 0 ? await segment.level0(local) : await segment.level1();
+    }
+    const isWhole = tile.length === bundleEntries * hashByteLength;
+    const above = await this.node(8 * (level + 1), index);
+    if (isWhole && isSameBytes(hashOfTile(this.#sha256, tile), above)) return tile;
+    const seq = index * bundleEntries ** (level + 1);
+    throw this.#damaged(seq, path, 0, `its level-${level} hashes do not match the tree above`);
+  }
+
+  #damaged(seq: number, path: string, byte: number, why: string): CairnError {
+    const log = this.#reader.name;
+    return new CairnError(
+      "unverified",
+      `entry ${seq} of the log ${log} is damaged in ${path} at byte ${byte}: ${why}. ` +
+        "Run `cairn verify` to find all of the damage; restore from a mirror or copy that verifies",
+      { place: { log, seq, path, byte } },
+    );
+  }
+}

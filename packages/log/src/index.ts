@@ -1,0 +1,16 @@
+/** The writer: group commit, recovery, sealing, publishing; and reading what it wrote. */
+export { systemClock, type Clock, type Timer } from "./clock.ts";
+export { EventBatch, readEvent, readNdjson } from "./event-batch.ts";
+export { readSettings, type LogSettings } from "./identity.ts";
+export type {
+  Appended,
+  CommitTiming,
+  Log,
+  LogCounters,
+  LogStatus,
+  SignedCheckpoint,
+  StoredEntry,
+} from "./log.ts";
+export { createLog, openLog, type LogOptions, type NewLog } from "./open-log.ts";
+export type { Succession } from "./system-events.ts";
+export type { WriterLimits } from "./writer.ts";

@@ -1,0 +1,230 @@
+/** One open log: the writer, the publisher, the sealer and the history, put together. */
+import {
+  CairnError,
+  checkTreeSize,
+  parseEntryBundle,
+  parseEntryHead,
+  tileWidth,
+  type Hash,
+} from "@cairnlog/core";
+import { bundleEntries } from "@cairnlog/store";
+import type { EventBatch } from "./event-batch.ts";
+import type { History } from "./history.ts";
+import { checkSource, type LogSettings } from "./identity.ts";
+import type {
+  Appended,
+  CommitTiming,
+  Log,
+  LogStatus,
+  SignedCheckpoint,
+  StoredEntry,
+} from "./log.ts";
+import type { LogTree } from "./log-tree.ts";
+import type { Publisher } from "./publisher.ts";
+import type { Sealer } from "./sealer.ts";
+import { systemSource } from "./system-events.ts";
+import type { TailRoom } from "./tail-room.ts";
+import type { Writer } from "./writer.ts";
+
+export interface OpenedLogParts {
+  readonly settings: LogSettings;
+  readonly tree: LogTree;
+  readonly writer: Writer;
+  readonly history: History;
+  readonly publisher: Publisher;
+  readonly sealer: Sealer;
+  readonly tailRoom: TailRoom;
+  closeStore(): Promise<void>;
+}
+
+export class OpenedLog implements Log {
+  readonly name: string;
+  readonly origin: string;
+  readonly vkeys: readonly string[];
+  readonly isPublic: boolean;
+  readonly #parts: OpenedLogParts;
+  readonly #waiting = new Set<() => void>();
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: OpenedLogParts) {
+    this.#parts = parts;
+    const { name, origin, vkeys, isPublic } = parts.settings;
+    this.name = name;
+    this.origin = origin;
+    this.vkeys = vkeys;
+    this.isPublic = isPublic;
+  }
+
+  get onCommit(): ((commit: CommitTiming) => void) | undefined {
+    return this.#parts.writer.onCommit;
+  }
+
+  set onCommit(report: ((commit: CommitTiming) => void) | undefined) {
+    this.#parts.writer.onCommit = report;
+  }
+
+  async append(batch: EventBatch, source: string): Promise<Appended> {
+    checkSource(source, systemSource);
+    return this.#parts.writer.append(batch, source);
+  }
+
+  status(): LogStatus {
+    const { writer, publisher, sealer, tree, tailRoom } = this.#parts;
+    return {
+      size: this.#size,
+      sealedSize: Math.min(tree.openFrom, this.#size),
+      publishedSize: publisher.published.size,
+      queuedEvents: writer.queuedEvents,
+      queuedBytes: writer.queuedBytes,
+      failure: writer.failure ?? tailRoom.shortage() ?? sealer.failure,
+      counters: { ...writer.counters(), segmentsSealed: sealer.segmentsSealed },
+    };
+  }
+
+  durableCheckpoint(): Promise<SignedCheckpoint> {
+    return Promise.resolve(this.#parts.writer.durable);
+  }
+
+  publishedCheckpoint(): SignedCheckpoint {
+    return this.#parts.publisher.published;
+  }
+
+  publish(): Promise<SignedCheckpoint> {
+    return this.#parts.publisher.publish();
+  }
+
+  async entry(seq: number): Promise<StoredEntry> {
+    this.#checkSeq(seq);
+    return this.#parts.history.entry(seq);
+  }
+
+  async *entries(from: number, to: number): AsyncGenerator<StoredEntry> {
+    this.#checkSize(to);
+    checkTreeSize(from, "seq");
+    for (let seq = from; seq < to; ) {
+      const index = Math.floor(seq / bundleEntries);
+      const begin = index * bundleEntries;
+      const end = Math.min(begin + bundleEntries, to);
+      const bundle = await this.#parts.history.bundle(index, end - begin);
+      const ranges = parseEntryBundle(bundle);
+      for (; seq < end; seq++) {
+        const range = ranges[seq - begin]!;
+        yield { seq, bytes: bundle.subarray(range.begin, range.end) };
+      }
+    }
+  }
+
+  async seqAtTime(timeMs: number): Promise<number> {
+    let low = 0;
+    let high = this.#size;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const { bytes } = await this.#parts.history.entry(middle);
+      if (parseEntryHead(bytes).timeMs < timeMs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  async leafHash(seq: number): Promise<Hash> {
+    this.#checkSeq(seq);
+    return this.#parts.history.leafHash(seq);
+  }
+
+  async inclusionProof(seq: number, size: number = this.#size): Promise<readonly Hash[]> {
+    this.#checkSize(size);
+    this.#checkSeq(seq, size);
+    return this.#parts.history.inclusionProof(seq, size);
+  }
+
+  async consistencyProof(size1: number, size2: number): Promise<readonly Hash[]> {
+    this.#checkSize(size2);
+    return this.#parts.history.consistencyProof(size1, size2);
+  }
+
+  async root(size: number): Promise<Hash> {
+    this.#checkSize(size);
+    return this.#parts.history.root(size);
+  }
+
+  async tile(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
+    if (width < 1 || width > tileWidth(level, index, this.#size)) return undefined;
+    return this.#parts.history.tile(level, index, width);
+  }
+
+  async entryBundle(index: number, width: number): Promise<Uint8Array | undefined> {
+    if (width < 1 || width > tileWidth("entries", index, this.#size)) return undefined;
+    return this.#parts.history.bundle(index, width);
+  }
+
+  waitBeyond(size: number, signal?: AbortSignal): Promise<void> {
+    if (this.#size > size || this.#closing !== undefined || signal?.aborted === true) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.#size <= size && this.#closing === undefined && signal?.aborted !== true) return;
+        this.#waiting.delete(look);
+        signal?.removeEventListener("abort", look);
+        resolve();
+      };
+      this.#waiting.add(look);
+      signal?.addEventListener("abort", look);
+    });
+  }
+
+  /** The writer calls this after each durable commit. */
+  committed(): void {
+    const { publisher, sealer, tailRoom } = this.#parts;
+    publisher.committed();
+    sealer.kick();
+    tailRoom.ensure();
+    for (const look of this.#waiting) look();
+  }
+
+  sealed(): Promise<void> {
+    return this.#parts.sealer.settled();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { writer, publisher, sealer, tailRoom, closeStore } = this.#parts;
+    try {
+      await writer.close();
+      publisher.close();
+      if (writer.failure === undefined) await publisher.publish();
+      await sealer.close();
+      await tailRoom.settled();
+    } finally {
+      await closeStore();
+      for (const look of this.#waiting) look();
+    }
+  }
+
+  get #size(): number {
+    return this.#parts.writer.durable.size;
+  }
+
+  #checkSeq(seq: number, size: number = this.#size): void {
+    if (Number.isSafeInteger(seq) && seq >= 0 && seq < size) return;
+    throw new CairnError(
+      "not_found",
+      `the log ${this.name} has no entry ${seq}; its entries are 0 to ${size - 1}`,
+      { place: { log: this.name } },
+    );
+  }
+
+  #checkSize(size: number): void {
+    checkTreeSize(size);
+    if (size <= this.#size) return;
+    throw new CairnError(
+      "not_found",
+      `the log ${this.name} has ${this.#size} entries, not yet ${size}`,
+      { place: { log: this.name } },
+    );
+  }
+}

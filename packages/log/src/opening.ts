@@ -1,0 +1,197 @@
+/**
+ * From what lies on the medium to a log's memory: sealed segments, the newest commit, the tail, the ids. What is read
+ * here does not grow with the log, apart from one 32-byte root per sealed segment.
+ */
+import {
+  CairnError,
+  emptyRoot,
+  genesisPrev,
+  isSameBytes,
+  parseEntryHead,
+  parseLogTime,
+  type Hash,
+  type Sha256,
+} from "@cairnlog/core";
+import {
+  bundleEntries,
+  sealedPath,
+  segmentEntries,
+  SegmentReader,
+  tailPath,
+  type Commit,
+  type LogStore,
+} from "@cairnlog/store";
+import { findIdRange } from "./event-batch.ts";
+import { treeTilePath } from "./history.ts";
+import { formatIdSidecar, idSidecarPath, readIdSidecar } from "./id-sidecar.ts";
+import { generationSize, type IdHasher, IdTable } from "./id-table.ts";
+import { LogTree } from "./log-tree.ts";
+import { recoverTail, type Recovered } from "./recovery.ts";
+
+const segmentTileLevel = 2;
+const hashByteLength = 32;
+
+export interface Opened {
+  readonly commit: Commit;
+  readonly tree: LogTree;
+  readonly ids: IdTable;
+  readonly recovered: Recovered;
+}
+
+/** Reads a log's state. "tampered" if acknowledged data is damaged or missing. */
+export async function openState(
+  store: LogStore,
+  sha256: Sha256,
+  idHasher: IdHasher,
+): Promise<Opened> {
+  const commit = await newestCommit(store, sha256);
+  const segments = await countSegments(store, commit);
+  const tree = new LogTree(sha256);
+  const last = await loadSealed(store, sha256, tree, segments);
+  await finishSealing(store, segments);
+  const ids = new IdTable();
+  await loadIds(store, sha256, idHasher, ids, segments);
+  const parts = { store, sha256, tree, ids, idHasher, commit, ...last };
+  return { commit, tree, ids, recovered: await recoverTail(parts) };
+}
+
+/** The newest commit. A log that has data but no commit was tampered with; one that has neither was just created. */
+async function newestCommit(store: LogStore, sha256: Sha256): Promise<Commit> {
+  const [newest] = await store.commits();
+  if (newest !== undefined) return newest;
+  const objects = [...(await store.list("tail")), ...(await store.list("sealed"))];
+  for (const { path } of objects) {
+    const bytes = await store.read(path, 0, 2);
+    if (bytes?.some((byte) => byte !== 0) !== true) continue;
+    throw new CairnError(
+      "tampered",
+      `the log ${store.name} has entries in ${path}, but no valid commit record: it does not start. Keep its ` +
+        "files as evidence; go on from a mirror or copy that verifies, or begin a successor with " +
+        "`cairn init --succeeds <checkpoint>`",
+      { place: { log: store.name, path: "commits" } },
+    );
+  }
+  const first = { number: 1, size: 0, root: emptyRoot(sha256), tailFirst: 0, tailOffset: 0 };
+  await store.commit(first);
+  return first;
+}
+
+/** How many segments are sealed. They must follow one another from the first one, and be committed. */
+async function countSegments(store: LogStore, commit: Commit): Promise<number> {
+  const sealed = await store.list("sealed");
+  for (const [i, { path }] of sealed.entries()) {
+    if (path === sealedPath(i * segmentEntries)) continue;
+    throw new CairnError(
+      "tampered",
+      `the log ${store.name} has lost sealed entries: ${sealedPath(i * segmentEntries)} is missing`,
+      { place: { log: store.name, seq: i * segmentEntries, path: sealedPath(i * segmentEntries) } },
+    );
+  }
+  if (sealed.length * segmentEntries > commit.size) {
+    throw new CairnError(
+      "tampered",
+      `the log ${store.name} has ${sealed.length * segmentEntries} sealed entries, but its newest commit record ` +
+        `knows ${commit.size}: newer records are gone`,
+      { place: { log: store.name, path: "commits" } },
+    );
+  }
+  return sealed.length;
+}
+
+/** Loads the roots of sealed segments into the tree: by tiles of 256 where they are complete, then one by one. */
+async function loadSealed(
+  store: LogStore,
+  sha256: Sha256,
+  tree: LogTree,
+  segments: number,
+): Promise<{ readonly prev: Hash; readonly lastTimeMs: number }> {
+  const wholeTiles = Math.floor(segments / bundleEntries);
+  for (let index = 0; index < wholeTiles; index++) {
+    const path = treeTilePath(segmentTileLevel, index);
+    const tile = await store.get(path);
+    if (tile?.length === bundleEntries * hashByteLength) {
+      for (let i = 0; i < bundleEntries; i++) {
+        tree.appendSealed(tile.slice(i * hashByteLength, (i + 1) * hashByteLength));
+      }
+      continue;
+    }
+    // Derived, so that it can be made again from the segments; the root of the commit decides whether it is right.
+    for (let i = 0; i < bundleEntries; i++) {
+      tree.appendSealed((await openSegment(store, sha256, index * bundleEntries + i)).root);
+    }
+  }
+  for (let index = wholeTiles * bundleEntries; index < segments; index++) {
+    tree.appendSealed((await openSegment(store, sha256, index)).root);
+  }
+  if (segments === 0) return { prev: genesisPrev(), lastTimeMs: 0 };
+  const last = await openSegment(store, sha256, segments - 1);
+  const prev = await last.leafHash(segments * segmentEntries - 1);
+  return { prev, lastTimeMs: parseLogTime(last.lastTime) };
+}
+
+function openSegment(store: LogStore, sha256: Sha256, index: number): Promise<SegmentReader> {
+  return SegmentReader.open(store, index * segmentEntries, sha256);
+}
+
+/** A crash may have left the tail file of a segment that was sealed. */
+async function finishSealing(store: LogStore, segments: number): Promise<void> {
+  for (const { path } of await store.list("tail")) {
+    for (let index = 0; index < segments; index++) {
+      if (path === tailPath(index * segmentEntries)) await store.remove(path);
+    }
+  }
+}
+
+/** Fills the table with the ids of the last sealed segments, oldest first. */
+async function loadIds(
+  store: LogStore,
+  sha256: Sha256,
+  idHasher: IdHasher,
+  ids: IdTable,
+  segments: number,
+): Promise<void> {
+  const count = Math.min(segments, generationSize / segmentEntries);
+  for (let index = segments - count; index < segments; index++) {
+    const first = index * segmentEntries;
+    const bytes = await store.get(idSidecarPath(first));
+    const idHashes =
+      (bytes && readIdSidecar(sha256, first, bytes)) ??
+      (await remakeIds(store, sha256, idHasher, first));
+    for (let i = 0; i < segmentEntries; i++) {
+      const high = idHashes[2 * i]!;
+      const low = idHashes[2 * i + 1]!;
+      if (high !== 0 || low !== 0) ids.insert(high, low, first + i);
+    }
+  }
+}
+
+/** Makes a segment's id hashes again from its entries. */
+async function remakeIds(
+  store: LogStore,
+  sha256: Sha256,
+  idHasher: IdHasher,
+  first: number,
+): Promise<Uint32Array> {
+  const idHashes = new Uint32Array(2 * segmentEntries);
+  const segment = await openSegment(store, sha256, first / segmentEntries);
+  let i = 0;
+  for (let frame = 0; frame < segmentEntries / bundleEntries; frame++) {
+    for (const bytes of await segment.entries(frame)) {
+      const entry = parseEntryHead(bytes);
+      const id = findIdRange(bytes, entry.eventOffset, bytes.length - 1);
+      if (id !== undefined) {
+        idHasher.hash(idHasher.sourceSeed(entry.source), bytes, id.start, id.end);
+        idHashes[2 * i] = idHasher.high;
+        idHashes[2 * i + 1] = idHasher.low;
+      }
+      i++;
+    }
+  }
+  const sidecar = formatIdSidecar(sha256, first, idHashes);
+  const there = await store.get(idSidecarPath(first));
+  // A damaged one stays as it is: objects are written once. It only costs this work again.
+  if (there === undefined || isSameBytes(there, sidecar)) {
+    await store.put(idSidecarPath(first), sidecar);
+  }
+  return idHashes;
+}

@@ -1,0 +1,263 @@
+/**
+ * Opens what a log left on its medium: finds the newest commit, checks that the tail still hashes to its root, and
+ * decides about what lies beyond.
+ *
+ * Two kinds of bytes, two ways to treat them. Up to the commit the bytes were acknowledged: if one of them is wrong,
+ * the log does not start, whatever it costs, and says which entry is the first that is wrong. Beyond the commit
+ * nobody was promised anything: entries that are whole and chained are kept (their checkpoint may have been signed,
+ * so no other root may ever be signed for their size), the rest is moved to `lost/`, never deleted.
+ *
+ * There is no way around a refusal here, by design. The ways on are a mirror or copy that verifies, or a successor.
+ */
+import {
+  CairnError,
+  hashLeaf,
+  isCairnError,
+  isSameBytes,
+  parseEntry,
+  parseEntryHead,
+  type Hash,
+  type Sha256,
+} from "@cairnlog/core";
+import { segmentEntries, tailPath, type Commit, type LogStore } from "@cairnlog/store";
+import type { IdHasher, IdTable } from "./id-table.ts";
+import { findIdRange } from "./event-batch.ts";
+import type { LogTree } from "./log-tree.ts";
+import type { RecoveredRest } from "./system-events.ts";
+import { endOfBytes, tailFrames, type TailFrame } from "./tail-scan.ts";
+
+const framingByteLength = 2;
+const lostPieceLength = 1024 * 1024;
+
+export interface Recovered {
+  /** Leaf hash and time of the last entry, kept ones included. */
+  readonly prev: Hash;
+  readonly lastTimeMs: number;
+  /** What was found beyond the commit; undefined after a clean end. */
+  readonly rest: RecoveredRest | undefined;
+}
+
+export interface RecoveryParts {
+  readonly store: LogStore;
+  readonly sha256: Sha256;
+  /** Holds the sealed segments already; gets the entries of the tail. */
+  readonly tree: LogTree;
+  readonly ids: IdTable;
+  readonly idHasher: IdHasher;
+  readonly commit: Commit;
+  /** Of the last sealed entry. */
+  readonly prev: Hash;
+  readonly lastTimeMs: number;
+}
+
+type Lost = RecoveredRest["lost"][number];
+
+export async function recoverTail(parts: RecoveryParts): Promise<Recovered> {
+  return new Recovery(parts).run();
+}
+
+class Recovery {
+  readonly #parts: RecoveryParts;
+  #prev: Hash;
+  #lastTimeMs: number;
+  /** Where the first frame that was not taken begins, in the file that is being read. */
+  #end = 0;
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts;
+    this.#prev = parts.prev;
+    this.#lastTimeMs = parts.lastTimeMs;
+  }
+
+  async run(): Promise<Recovered> {
+    const { store, tree, commit } = this.#parts;
+    const from = tree.size;
+    const tails = await tailFirsts(store);
+    const lost: Lost[] = [];
+    let first = from;
+    while (tails.includes(first)) {
+      await this.#takeTail(first);
+      const isWhole = tree.size === first + segmentEntries;
+      if (!isWhole && tree.size < commit.size) break;
+      lost.push(...(await this.#setAside(first, this.#end)));
+      if (!isWhole) break;
+      first += segmentEntries;
+    }
+    this.#checkCommit();
+    for (const later of tails.filter((tail) => tail > first)) {
+      lost.push(...(await this.#setAside(later, 0)));
+    }
+    const kept = { from: commit.size, to: tree.size };
+    if (kept.to > kept.from) await this.#rewrite(kept.from, from);
+    const hasRest = kept.to > kept.from || lost.length > 0;
+    const rest = hasRest ? { kept, lost } : undefined;
+    return { prev: this.#prev, lastTimeMs: this.#lastTimeMs, rest };
+  }
+
+  /** Reads one tail file: what was committed must be right, what follows is taken as long as it is. */
+  async #takeTail(first: number): Promise<void> {
+    const { store, tree, commit } = this.#parts;
+    this.#end = 0;
+    for await (const frames of tailFrames(store, tailPath(first))) {
+      for (const [i, frame] of frames.entries()) {
+        if (tree.size === first + segmentEntries) return;
+        const isCommitted = tree.size < commit.size;
+        try {
+          this.#take(frame, isCommitted);
+        } catch (error) {
+          if (!isCairnError(error)) throw error;
+          if (isCommitted) throw this.#damaged(first, frame, frames[i + 1], error);
+          return;
+        }
+        this.#end = frame.offset + framingByteLength + (frame.end - frame.start);
+      }
+    }
+  }
+
+  /** Takes one entry into the tree if it is the next one. Beyond the commit, the event is read strictly as well. */
+  #take(frame: TailFrame, isCommitted: boolean): void {
+    const { sha256, tree, ids, idHasher } = this.#parts;
+    const bytes = frame.bytes.subarray(frame.start, frame.end);
+    const entry = isCommitted ? parseEntryHead(bytes) : parseEntry(bytes);
+    if (entry.seq !== tree.size) {
+      throw new CairnError("unverified", `it says it is entry ${entry.seq}`);
+    }
+    if (!isSameBytes(entry.prev, this.#prev)) {
+      throw new CairnError("unverified", "it does not continue the hash chain");
+    }
+    if (entry.timeMs < this.#lastTimeMs) {
+      throw new CairnError("unverified", "its time is before the one of the entry before it");
+    }
+    const leafHash = hashLeaf(sha256, bytes);
+    const id = findIdRange(bytes, entry.eventOffset, bytes.length - 1);
+    let high = 0;
+    let low = 0;
+    if (id !== undefined) {
+      idHasher.hash(idHasher.sourceSeed(entry.source), bytes, id.start, id.end);
+      high = idHasher.high;
+      low = idHasher.low;
+      ids.insert(high, low, entry.seq);
+    }
+    tree.append(tree.current(), leafHash, framingByteLength + bytes.length, high, low);
+    this.#prev = leafHash;
+    this.#lastTimeMs = entry.timeMs;
+  }
+
+  /** The tree of the committed size must have the root that was committed. */
+  #checkCommit(): void {
+    const { store, tree, commit } = this.#parts;
+    if (tree.size < commit.size) {
+      throw new CairnError(
+        "tampered",
+        `acknowledged entries are gone: the log ${store.name} had ${commit.size} entries, and entry ` +
+          `${tree.size} is the first that is missing from ${tailPath(segmentOf(tree.size))}; ${waysOn}`,
+        {
+          place: {
+            ...{ log: store.name, seq: tree.size, path: tailPath(segmentOf(tree.size)) },
+            byte: this.#end,
+          },
+        },
+      );
+    }
+    if (commit.size === 0 || isSameBytes(tree.at(commit.size).root(), commit.root)) return;
+    const seq = commit.size - 1;
+    throw new CairnError(
+      "tampered",
+      `acknowledged data was changed: the log ${store.name} does not hash to the root of its last commit. The ` +
+        `chain holds up to entry ${seq}, so that entry, or a hash in a sealed segment, is what was changed; ${waysOn}`,
+      { place: { log: store.name, seq, path: tailPath(segmentOf(seq)) } },
+    );
+  }
+
+  /** An acknowledged entry is wrong: says which. */
+  #damaged(first: number, frame: TailFrame, next: TailFrame | undefined, why: CairnError): CairnError {
+    const { store, tree } = this.#parts;
+    // A changed entry shows in the chain only at its successor. If this frame is followed by one that continues
+    // it, then this one is sound, and the one before it was changed.
+    const isSound = why.message.includes("hash chain") && this.#continues(frame, next);
+    const seq = isSound && tree.size > first ? tree.size - 1 : tree.size;
+    const path = tailPath(first);
+    const segment = tree.openSegmentOf(seq);
+    const byte = seq < tree.size && segment ? segment.offsetOf(seq - first) : frame.offset;
+    return new CairnError(
+      "tampered",
+      `acknowledged data was changed: entry ${seq} of the log ${store.name}, at byte ${byte} of ${path}, ` +
+        `is not what was committed (${why.message}); ${waysOn}`,
+      { place: { log: store.name, seq, path, byte }, cause: why },
+    );
+  }
+
+  #continues(frame: TailFrame, next: TailFrame | undefined): boolean {
+    if (next === undefined) return false;
+    try {
+      const head = parseEntryHead(next.bytes.subarray(next.start, next.end));
+      const leaf = hashLeaf(this.#parts.sha256, frame.bytes.subarray(frame.start, frame.end));
+      return isSameBytes(head.prev, leaf);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Moves what lies in a tail file from `from` on to `lost/`, and fills its place with zeros. */
+  async #setAside(first: number, from: number): Promise<Lost[]> {
+    const { store, sha256, commit } = this.#parts;
+    const path = tailPath(first);
+    const end = await endOfBytes(store, path, from);
+    if (end === from) return [];
+    const name = [commit.number, first, from].map((n) => String(n).padStart(16, "0")).join("-");
+    const lostPath = `lost/${name}`;
+    const object = await store.begin(lostPath);
+    const pieces: Hash[] = [];
+    for (let at = from; at < end; at += lostPieceLength) {
+      const bytes = await store.read(path, at, Math.min(lostPieceLength, end - at));
+      if (bytes === undefined) break;
+      await object.write(bytes);
+      pieces.push(sha256(bytes));
+    }
+    await object.finish();
+    await store.clearTail(first, from);
+    const digest = pieces.length === 1 ? pieces[0]! : sha256(concatenated(pieces));
+    return [{ path: lostPath, byteLength: end - from, sha256: digest }];
+  }
+
+  /**
+   * Writes the kept entries once more, in place and synced. They may have been read from a cache that the medium never
+   * got (after a failed sync the kernel calls such pages clean), and the next commit builds on them.
+   */
+  async #rewrite(keptFrom: number, tailFrom: number): Promise<void> {
+    const { store, tree } = this.#parts;
+    for (let first = tailFrom; first < tree.size; first += segmentEntries) {
+      const segment = tree.openSegmentOf(first);
+      if (segment === undefined || first + segment.count <= keptFrom) continue;
+      const begin = segment.offsetOf(Math.max(0, keptFrom - first));
+      for (let at = begin; at < segment.tailLength; at += lostPieceLength) {
+        const length = Math.min(lostPieceLength, segment.tailLength - at);
+        const bytes = await store.read(tailPath(first), at, length);
+        if (bytes !== undefined) await store.appendTail([{ first, offset: at, bytes }]);
+      }
+    }
+  }
+}
+
+const waysOn =
+  "it does not start. Keep its files as evidence; go on from a mirror or copy that verifies, or begin a successor " +
+  "with `cairn init --succeeds <checkpoint>`";
+
+async function tailFirsts(store: LogStore): Promise<number[]> {
+  const firsts: number[] = [];
+  for (const { path } of await store.list("tail")) {
+    const first = Number.parseInt(path.slice("tail/".length), 10);
+    if (tailPath(first) === path) firsts.push(first);
+  }
+  return firsts.sort((a, b) => a - b);
+}
+
+function segmentOf(seq: number): number {
+  return seq - (seq % segmentEntries);
+}
+
+function concatenated(hashes: readonly Hash[]): Uint8Array {
+  const bytes = new Uint8Array(hashes.length * 32);
+  hashes.forEach((hash, i) => bytes.set(hash, i * 32));
+  return bytes;
+}

@@ -1,0 +1,144 @@
+/**
+ * Seals full segments in the background, in order, without stopping the writer: the sealed file first, durable and
+ * re-read; then what is derived from it; only then is the tail file removed. A crash between any two of these steps
+ * leaves the entries in at least one place, and the next opening goes on from there.
+ */
+import { CairnError, isCairnError, isSameBytes, type Hash, type Sha256 } from "@cairnlog/core";
+import { bundleEntries, segmentEntries, tailPath, type LogStore } from "@cairnlog/store";
+import type { Clock, Timer } from "./clock.ts";
+import { treeTilePath } from "./history.ts";
+import { formatIdSidecar, idSidecarPath } from "./id-sidecar.ts";
+import type { LogIdentity } from "./identity.ts";
+import type { LogTree } from "./log-tree.ts";
+import type { OpenSegment } from "./open-segment.ts";
+import { sealSegment, type SealingJob, type SignSeal } from "./seal-segment.ts";
+import { sealingThread } from "./sealing-thread.ts";
+
+const retryMs = 5000;
+const segmentTileLevel = 2;
+const segmentLevel = 16;
+
+export interface SealerParts {
+  readonly store: LogStore;
+  readonly tree: LogTree;
+  readonly identity: LogIdentity;
+  readonly sha256: Sha256;
+  readonly clock: Clock;
+  durableSize(): number;
+  /** Leaf hash of the entry before a segment that is about to be sealed. */
+  prevOf(first: number): Promise<Hash>;
+  sealed(first: number): void;
+  /** The tail is not what was committed. */
+  tampered(error: CairnError): void;
+}
+
+export class Sealer {
+  readonly #parts: SealerParts;
+  #working: Promise<void> | undefined;
+  #retry: Timer | undefined;
+  #closed = false;
+  /** Why the last attempt failed; undefined when there is none to report. */
+  failure: CairnError | undefined;
+  segmentsSealed = 0;
+
+  constructor(parts: SealerParts) {
+    this.#parts = parts;
+  }
+
+  /** Full and durable segments that wait. */
+  get backlog(): number {
+    const { tree } = this.#parts;
+    return tree.open.filter((segment) => this.#isReady(segment)).length;
+  }
+
+  /** Starts sealing if there is something to seal. */
+  kick(): void {
+    if (this.#working !== undefined || this.#closed || this.#retry !== undefined) return;
+    if (this.backlog === 0) return;
+    this.#working = this.#work().finally(() => {
+      this.#working = undefined;
+      if (this.failure === undefined) this.kick();
+    });
+  }
+
+  /** Resolves when nothing is left to seal, or sealing failed. */
+  async settled(): Promise<void> {
+    this.kick();
+    while (this.#working !== undefined) await this.#working;
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** Lets the segment that is being sealed be finished, and starts no other. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#retry?.cancel();
+    while (this.#working !== undefined) await this.#working;
+  }
+
+  #isReady(segment: OpenSegment): boolean {
+    return segment.isFull && this.#parts.durableSize() >= segment.first + segmentEntries;
+  }
+
+  async #work(): Promise<void> {
+    try {
+      for (let next = this.#next(); next !== undefined; next = this.#next()) {
+        await this.#seal(next);
+        this.failure = undefined;
+      }
+    } catch (error) {
+      if (!isCairnError(error)) throw error;
+      this.failure = error;
+      if (error.code === "tampered" || error.code === "unverified" || error.code === "malformed") {
+        this.#parts.tampered(error);
+        return;
+      }
+      this.#retry = this.#parts.clock.setTimer(() => {
+        this.#retry = undefined;
+        this.kick();
+      }, retryMs);
+    }
+  }
+
+  #next(): OpenSegment | undefined {
+    const first = this.#parts.tree.open[0];
+    return first !== undefined && !this.#closed && this.#isReady(first) ? first : undefined;
+  }
+
+  async #seal(segment: OpenSegment): Promise<void> {
+    const { store, tree, identity, sha256, prevOf, sealed } = this.#parts;
+    const { first } = segment;
+    const job: SealingJob = {
+      ...{ origin: identity.settings.origin, first, prev: await prevOf(first) },
+    };
+    const root = segment.tree.node(segmentLevel, 0);
+    const sign: SignSeal = (seal) => {
+      // The seal is signed here, where the true root is known: a tail that was changed is never sealed.
+      if (seal.first === first && isSameBytes(seal.root, root)) return identity.signSeal(seal);
+      return Promise.reject(
+        new CairnError("tampered", `the tail of segment ${first} is not what was committed`),
+      );
+    };
+    if (store.workerFolder !== undefined) {
+      await sealingThread.seal(store.workerFolder, store.name, job, sign);
+    } else await sealSegment(store, job, sha256, sign);
+    await store.put(idSidecarPath(first), formatIdSidecar(sha256, first, segment.idHashes()));
+    await this.#putTreeTiles(first + segmentEntries);
+    tree.dropSealed(segment);
+    this.segmentsSealed++;
+    sealed(first);
+    await store.remove(tailPath(first));
+  }
+
+  /** Stores every upper tile that the sealed size has just completed. They are derived, so that this may be repeated. */
+  async #putTreeTiles(sealedSize: number): Promise<void> {
+    const { store, tree } = this.#parts;
+    for (let level = segmentTileLevel; ; level++) {
+      const span = bundleEntries ** (level + 1);
+      if (sealedSize % span !== 0) return;
+      const index = sealedSize / span - 1;
+      const tile = tree.upperTile(level, index);
+      if (tile === undefined) return;
+      await store.put(treeTilePath(level, index), tile.slice(0, 32 * bundleEntries));
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The log's own events. They are rare, so that they are made the plain way, and then read by the same strict
+ * scanner as everybody else's. Their source is `cairn`, which no sender can have.
+ */
+import { base64, hex, utf8, type Hash } from "@cairnlog/core";
+
+/** The source of the log's own entries. */
+export const systemSource = "cairn";
+
+function systemEvent(type: string, action: string, details: object): Uint8Array {
+  return utf8(JSON.stringify({ type, actor: { id: "cairn", type: "system" }, action, details }));
+}
+
+export interface LogCreated {
+  readonly origin: string;
+  readonly vkeys: readonly string[];
+  /** 16 random bytes: two logs never begin alike. */
+  readonly nonce: Uint8Array;
+  readonly succeeds: Succession | undefined;
+}
+
+/** Why a log was begun anew, and what it follows. */
+export interface Succession {
+  /** The closed log's last checkpoint, a signed note, verbatim. */
+  readonly checkpoint: string;
+  readonly reason: string;
+}
+
+/** Entry 0 of every log. */
+export function logCreated(created: LogCreated): Uint8Array {
+  return systemEvent("system.log.created", "create", {
+    format: "cairn-entry/1",
+    hash: "sha256",
+    origin: created.origin,
+    keys: created.vkeys,
+    nonce: base64(created.nonce),
+    ...(created.succeeds === undefined ? {} : { succeeds: created.succeeds }),
+  });
+}
+
+export interface RecoveredRest {
+  /** Entries [from, to) were on the medium without a commit, well-formed and chained: they were kept. */
+  readonly kept: { readonly from: number; readonly to: number };
+  /** What followed them and was no entry: kept aside. */
+  readonly lost: readonly {
+    readonly path: string;
+    readonly byteLength: number;
+    readonly sha256: Hash;
+  }[];
+}
+
+export function logRecovered(rest: RecoveredRest): Uint8Array {
+  return systemEvent("system.recovered", "recover", {
+    kept: rest.kept,
+    lost: rest.lost.map((piece) => ({ ...piece, sha256: hex(piece.sha256) })),
+  });
+}
+
+/** The system's clock stepped by `stepMs` against a clock that never steps. */
+export function clockStepped(stepMs: number): Uint8Array {
+  return systemEvent("system.clock", "step", { stepMs: Math.round(stepMs) });
+}
+
+export interface SourceConflict {
+  readonly source: string;
+  readonly id: string;
+  /** The entry that has the id. */
+  readonly seq: number;
+  /** SHA-256 of the refused event's bytes. */
+  readonly refused: Hash;
+}
+
+/** Somebody sent another event under an id that is taken. Without this, knowing an id would be enough to swallow an event. */
+export function sourceConflict(conflict: SourceConflict): Uint8Array {
+  return systemEvent("source.conflict", "refuse", {
+    ...conflict,
+    refused: hex(conflict.refused),
+  });
+}

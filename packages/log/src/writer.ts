@@ -1,0 +1,403 @@
+/**
+ * The one writer of a log: group commit.
+ *
+ * Whoever appends puts a batch into the queue. The writer takes whatever is queued, renders it, makes the tail
+ * durable, then the commit record, and only then answers. There is no timer: the next commit starts when the last
+ * one is durable, so a lone event waits for one commit and a flood shares it.
+ *
+ * The order that makes a crash safe: (1) tail written and synced; (2) only then is the checkpoint of the new size
+ * signed, because from now on recovery finds exactly these entries, so that no other root can ever be signed for
+ * this size; (3) commit record written and synced; (4) only then does anything leave.
+ *
+ * If (1) or (3) fails nobody knows what the medium holds: the writer fails for good, and opening the log anew
+ * (recovery) is the only way on.
+ */
+import { CairnError, formatLogTime, isCairnError, type Hash } from "@cairnlog/core";
+import type { LogStore } from "@cairnlog/store";
+import { AppendResult } from "./appended.ts";
+import type { Clock } from "./clock.ts";
+import type { CommitBuilder } from "./commit-builder.ts";
+import type { EventBatch } from "./event-batch.ts";
+import type { Duplicates } from "./duplicates.ts";
+import type { IdHasher, IdTable } from "./id-table.ts";
+import type { Appended, CommitTiming, LogCounters, SignedCheckpoint } from "./log.ts";
+import type { LogTree } from "./log-tree.ts";
+import { clockStepped, systemSource } from "./system-events.ts";
+import type { TailRoom } from "./tail-room.ts";
+
+/** A step of the system's clock beyond this many milliseconds is recorded. */
+const clockStepMs = 1000;
+/** An overloaded log drains its queue well within this time. */
+const overloadRetryMs = 1000;
+
+export interface WriterLimits {
+  /** A commit takes no further entry once it has this many bytes. */
+  readonly commitBytesMax: number;
+  /** What may wait for a commit. One batch alone may be larger. */
+  readonly queueEventsMax: number;
+  readonly queueBytesMax: number;
+}
+
+export const defaultWriterLimits: WriterLimits = {
+  commitBytesMax: 4 * 1024 * 1024,
+  queueEventsMax: 200_000,
+  queueBytesMax: 64 * 1024 * 1024,
+};
+
+/** What the writer stands on. `LogImplementation` puts it together. */
+export interface WriterParts {
+  readonly logName: string;
+  readonly store: LogStore;
+  readonly tree: LogTree;
+  readonly builder: CommitBuilder;
+  readonly ids: IdTable;
+  readonly idHasher: IdHasher;
+  readonly duplicates: Duplicates;
+  readonly tailRoom: TailRoom;
+  readonly clock: Clock;
+  readonly limits: WriterLimits;
+  sign(size: number, root: Hash): Promise<string>;
+  /** Called after each durable commit. */
+  committed(): void;
+  /** Called once, when the writer has failed for good. */
+  failed(error: CairnError): void;
+}
+
+/** A batch in the queue. */
+interface Pending {
+  readonly batch: EventBatch;
+  readonly source: string;
+  readonly sourceSeed: number;
+  readonly result: AppendResult;
+  /** The next event to render. */
+  next: number;
+  /** Events whose id may have been seen before, with the seq to compare with. Settled after the commit. */
+  candidates: { readonly i: number; readonly seq: number }[];
+  /** Events that were compared and are new all the same. */
+  known: Set<number> | undefined;
+  resolve(appended: Appended): void;
+  reject(error: CairnError): void;
+}
+
+export class Writer {
+  readonly #parts: WriterParts;
+  readonly #queue: Pending[] = [];
+  #queuedEvents = 0;
+  #queuedBytes = 0;
+  readonly #systemEvents: Uint8Array[] = [];
+  #running: Promise<void> | undefined;
+  /** Batches whose candidates are being compared. */
+  readonly #settling = new Set<Promise<void>>();
+  #closing = false;
+  #failure: CairnError | undefined;
+  #durable: SignedCheckpoint;
+  #commitNumber: number;
+  #lastTimeMs: number;
+  #clockAt: { readonly wall: number; readonly monotonic: number } | undefined;
+  readonly #counters = {
+    commits: 0,
+    entries: 0,
+    entryBytes: 0,
+    duplicates: 0,
+    conflicts: 0,
+    refusedForOverload: 0,
+  };
+  onCommit: ((commit: CommitTiming) => void) | undefined;
+
+  constructor(
+    parts: WriterParts,
+    durable: SignedCheckpoint,
+    commitNumber: number,
+    lastTimeMs: number,
+  ) {
+    this.#parts = parts;
+    this.#durable = durable;
+    this.#commitNumber = commitNumber;
+    this.#lastTimeMs = lastTimeMs;
+  }
+
+  get durable(): SignedCheckpoint {
+    return this.#durable;
+  }
+
+  get failure(): CairnError | undefined {
+    return this.#failure;
+  }
+
+  get queuedEvents(): number {
+    return this.#queuedEvents;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  counters(): Omit<LogCounters, "segmentsSealed"> {
+    return { ...this.#counters };
+  }
+
+  append(batch: EventBatch, source: string): Promise<Appended> {
+    const refusal = this.#refusalNow(batch);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const { idHasher, tree, duplicates } = this.#parts;
+    const result = new AppendResult(batch, tree, duplicates.prove);
+    if (batch.accepted === 0) return Promise.resolve(result.seal(this.#durable));
+    this.#queuedEvents += batch.accepted;
+    this.#queuedBytes += batch.byteLength;
+    return new Promise((resolve, reject) => {
+      const sourceSeed = idHasher.sourceSeed(source);
+      this.#queue.push({
+        ...{ batch, source, sourceSeed, result, resolve, reject },
+        ...{ next: 0, candidates: [], known: undefined },
+      });
+      this.#wake();
+    });
+  }
+
+  /** Queues one of the log's own events, to be recorded with the next commit. */
+  appendSystem(event: Uint8Array): void {
+    this.#systemEvents.push(event);
+    this.#wake();
+  }
+
+  /** Resolves when all that was accepted is durable and answered. Later appends are refused. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.idle();
+  }
+
+  /** Resolves once nothing waits for a commit. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined || this.#settling.size > 0) {
+      await this.#running;
+      await Promise.all(this.#settling);
+    }
+  }
+
+  /** Stops for good: what waits is refused, and so is everything later. */
+  fail(error: CairnError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    for (const pending of this.#queue.splice(0)) pending.reject(error);
+    this.#queuedEvents = 0;
+    this.#queuedBytes = 0;
+    this.#systemEvents.length = 0;
+    this.#parts.failed(error);
+  }
+
+  #refusalNow(batch: EventBatch): CairnError | undefined {
+    const { logName, limits, tailRoom } = this.#parts;
+    const place = { log: logName };
+    if (this.#failure !== undefined) return this.#failure;
+    if (this.#closing) {
+      return new CairnError("unavailable", `the log ${logName} is closing`, { place });
+    }
+    const isFull =
+      this.#queuedEvents + batch.accepted > limits.queueEventsMax ||
+      this.#queuedBytes + batch.byteLength > limits.queueBytesMax;
+    if (isFull && this.#queuedEvents > 0) {
+      this.#counters.refusedForOverload += batch.accepted;
+      return new CairnError(
+        "overloaded",
+        `${this.#queuedEvents} events already wait for the log ${logName}; nothing of this was recorded`,
+        { place, retryAfterMs: overloadRetryMs },
+      );
+    }
+    return tailRoom.shortage();
+  }
+
+  #wake(): void {
+    if (this.#running !== undefined || this.#failure !== undefined) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#hasWork()) this.#wake();
+    });
+  }
+
+  #hasWork(): boolean {
+    return (
+      this.#failure === undefined && (this.#queue.length > 0 || this.#systemEvents.length > 0)
+    );
+  }
+
+  async #run(): Promise<void> {
+    // Requests that have already arrived are read before this runs, and share the first commit. No time is waited.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    try {
+      while (this.#hasWork()) await this.#commitOnce();
+    } catch (cause) {
+      if (!isCairnError(cause)) throw cause;
+      this.fail(cause);
+    }
+  }
+
+  async #commitOnce(): Promise<void> {
+    const { builder, clock } = this.#parts;
+    const begun = clock.monotonic();
+    builder.begin(formatLogTime(this.#commitTime()));
+    this.#renderSystemEvents();
+    const finished = this.#renderQueue();
+    const rendered = clock.monotonic();
+    try {
+      if (builder.entries > 0) await this.#makeDurable();
+    } catch (cause) {
+      const error = commitFailed(this.#parts.logName, cause);
+      for (const pending of finished) pending.reject(error);
+      throw error;
+    }
+    this.onCommit?.({
+      entries: builder.entries,
+      byteLength: builder.byteLength,
+      renderMs: rendered - begun,
+      syncMs: clock.monotonic() - rendered,
+    });
+    for (const pending of finished) this.#answer(pending);
+    if (builder.entries > 0) this.#parts.committed();
+  }
+
+  /** Never before the entry before it. A step of the clock becomes an entry of this very commit. */
+  #commitTime(): number {
+    const { clock } = this.#parts;
+    const wall = Math.floor(clock.now());
+    const monotonic = clock.monotonic();
+    const stepMs =
+      this.#clockAt === undefined
+        ? Math.min(0, wall - this.#lastTimeMs)
+        : wall - this.#clockAt.wall - (monotonic - this.#clockAt.monotonic);
+    this.#clockAt = { wall, monotonic };
+    if (Math.abs(stepMs) > clockStepMs && this.#lastTimeMs > 0) {
+      this.#systemEvents.push(clockStepped(stepMs));
+    }
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, wall);
+    return this.#lastTimeMs;
+  }
+
+  #renderSystemEvents(): void {
+    for (const event of this.#systemEvents.splice(0)) {
+      this.#parts.builder.append(systemSource, event, 0, event.length, 0, 0);
+    }
+  }
+
+  /** Renders from the queue until the commit is large enough; returns the batches that are done. */
+  #renderQueue(): Pending[] {
+    const finished: Pending[] = [];
+    let taken = 0;
+    for (const pending of this.#queue) {
+      if (!this.#renderBatch(pending)) break;
+      finished.push(pending);
+      taken++;
+    }
+    this.#queue.splice(0, taken);
+    return finished;
+  }
+
+  /** True if the whole batch was rendered. */
+  #renderBatch(pending: Pending): boolean {
+    const { builder, ids, idHasher, limits, tree } = this.#parts;
+    const { batch, source, sourceSeed, result, known } = pending;
+    for (; pending.next < batch.count; pending.next++) {
+      if (builder.byteLength >= limits.commitBytesMax) return false;
+      const i = pending.next;
+      if (batch.refusals.has(i)) continue;
+      // A batch comes a second time only for the events that were compared in the meantime.
+      if (known !== undefined && !known.has(i)) continue;
+      const start = batch.start[i]!;
+      const end = batch.end[i]!;
+      this.#queuedEvents--;
+      this.#queuedBytes -= end - start;
+      let high = 0;
+      let low = 0;
+      if (batch.idEnd[i] !== 0) {
+        idHasher.hash(sourceSeed, batch.bytes, batch.idStart[i]!, batch.idEnd[i]!);
+        high = idHasher.high;
+        low = idHasher.low;
+        const seq = known === undefined ? ids.find(high, low) : -1;
+        if (seq >= 0) {
+          pending.candidates.push({ i, seq });
+          continue;
+        }
+        ids.insert(high, low, tree.size);
+      }
+      const seq = tree.size;
+      result.recorded(i, seq, builder.append(source, batch.bytes, start, end, high, low));
+    }
+    return true;
+  }
+
+  async #makeDurable(): Promise<void> {
+    const { builder, store, tree, sign } = this.#parts;
+    const size = tree.size;
+    const root = tree.at(size).root();
+    const parts = builder.tailParts();
+    await store.appendTail(parts);
+    const last = parts.at(-1)!;
+    const number = this.#commitNumber + 1;
+    const tailOffset = last.offset + last.bytes.length;
+    // The signature is made while the medium is busy with the record.
+    const recorded = store.commit({ number, size, root, tailFirst: last.first, tailOffset });
+    const [note] = await Promise.all([sign(size, root), recorded]);
+    this.#commitNumber = number;
+    this.#durable = { size, root, note };
+    this.#counters.commits++;
+    this.#counters.entries += builder.entries;
+    this.#counters.entryBytes += builder.byteLength;
+  }
+
+  #answer(pending: Pending): void {
+    if (pending.candidates.length === 0) {
+      pending.resolve(pending.result.seal(this.#durable));
+      return;
+    }
+    const settling = this.#settle(pending).finally(() => this.#settling.delete(settling));
+    this.#settling.add(settling);
+  }
+
+  /** Compares the events whose ids were seen with what is recorded under them, beside the commits that go on. */
+  async #settle(pending: Pending): Promise<void> {
+    const { batch, source, result } = pending;
+    const { duplicates } = this.#parts;
+    const isNew = new Set<number>();
+    try {
+      for (const { i, seq } of pending.candidates.splice(0)) {
+        const verdict = await duplicates.compare(batch, i, source, seq);
+        if (verdict.kind === "new") isNew.add(i);
+        else if (verdict.kind === "duplicate") {
+          this.#counters.duplicates++;
+          result.duplicate(i, seq, verdict.leafHash);
+        } else {
+          this.#counters.conflicts++;
+          result.refuse(i, verdict.error);
+          this.appendSystem(verdict.event);
+        }
+      }
+    } catch (error) {
+      pending.reject(isCairnError(error) ? error : commitFailed(this.#parts.logName, error));
+      return;
+    }
+    if (isNew.size === 0) {
+      pending.resolve(result.seal(this.#durable));
+      return;
+    }
+    if (this.#failure !== undefined) {
+      pending.reject(this.#failure);
+      return;
+    }
+    pending.known = isNew;
+    pending.next = 0;
+    this.#queuedEvents += isNew.size;
+    for (const i of isNew) this.#queuedBytes += batch.end[i]! - batch.start[i]!;
+    this.#queue.push(pending);
+    this.#wake();
+  }
+}
+
+function commitFailed(logName: string, cause: unknown): CairnError {
+  if (isCairnError(cause, "tampered")) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new CairnError(
+    "unavailable",
+    `a commit of the log ${logName} failed, so that nobody knows what the disk holds (${why}); ` +
+      "open the log anew: recovery finds out",
+    { cause, place: { log: logName } },
+  );
+}

@@ -1,0 +1,11 @@
+/** What several packages' tests share. Never part of what is published. */
+export { ManualClock } from "./manual-clock.ts";
+export { SeededRandom, withSeed } from "./seeded.ts";
+export {
+  SimulatedDisk,
+  type DiskOperation,
+  type Fault,
+  type FaultPlan,
+  type SimulatedDiskOptions,
+} from "./simulated-disk.ts";
+export { describeStore, type MakeStore } from "./store-conformance.ts";

@@ -1,0 +1,28 @@
+/** A clock that moves only when it is told to. */
+export class ManualClock {
+  #nowMs: number;
+  #monotonicMs = 0;
+
+  /** `startMs`: milliseconds since 1970; by default 2026-01-01T00:00:00Z. */
+  constructor(startMs = 1_767_225_600_000) {
+    this.#nowMs = startMs;
+  }
+
+  /** The time of day, in milliseconds since 1970. */
+  readonly now = (): number => this.#nowMs;
+
+  /** Milliseconds since some moment; never goes back. */
+  readonly monotonic = (): number => this.#monotonicMs;
+
+  /** Time passes. */
+  advance(byMs: number): void {
+    if (byMs < 0) throw new Error("time does not go back: use step for the clock");
+    this.#nowMs += byMs;
+    this.#monotonicMs += byMs;
+  }
+
+  /** Somebody sets the clock, forward or back; no time passes. */
+  step(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+}
