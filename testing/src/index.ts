@@ -8,4 +8,5 @@ export {
   type FaultPlan,
   type SimulatedDiskOptions,
 } from "./simulated-disk.ts";
-export { describeStore, type MakeStore } from "./store-conformance.ts";
+export { describeStore } from "./store-conformance.ts";
+export type { MakeStore } from "./store-conformance-kit.ts";

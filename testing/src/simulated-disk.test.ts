@@ -260,7 +260,7 @@ describe("seeded randomness", () => {
     const drawn = draw(one);
     assert.deepEqual(drawn, draw(same));
     assert.notDeepEqual(drawn, draw(other));
-    const counts = new Array<number>(8).fill(0);
+    const counts = Array.from({ length: 8 }, () => 0);
     for (let i = 0; i < 8000; i++) counts[one.below(8)]! += 1;
     assert.ok(
       counts.every((count) => count > 850 && count < 1150),

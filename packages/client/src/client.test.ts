@@ -49,7 +49,7 @@ test("one event: its receipt, its bytes, the key", async () => {
   assert.equal(receipt.origin, log.origin);
   assert.equal(receipt.duplicate, false);
   assert.equal(receipt.checkpoint, await log.checkpoint(1));
-  const id = "01KAQWNT80" + "0".repeat(16);
+  const id = "01M83CCY40" + "0".repeat(16);
   assert.deepEqual(log.recordedEvents, [
     `{"id":"${id}","type":"api.call","actor":{"id":"bob"},"action":"GET","time":"2026-11-23T05:00:00.000Z"}`,
   ]);

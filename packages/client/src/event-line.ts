@@ -12,7 +12,7 @@ import { CairnError, type CairnErrorCode } from "@cairnlog/core";
 
 /** An event holds at most so many bytes, always. */
 export const eventBytesMax = 64_000;
-/** The log's own limit (docs/spec/entry.md); here it also ends cycles. */
+/** The log's own limit (docs/spec/entry.md). */
 const depthMax = 64;
 
 export interface EventLine {
@@ -97,8 +97,9 @@ function stringify(whole: Record<string, unknown>): string {
     if (isWritable(value)) return value;
     if (typeof value !== "object") throw refusal("invalid", whyNot(value), path());
     refuseUnwritable(value as object, path);
+    if (holders.includes(value)) throw refusal("invalid", "a cycle has no JSON form", path());
     if (holders.length >= depthMax) {
-      throw refusal("invalid", `deeper than ${depthMax} levels, or a cycle`, path());
+      throw refusal("invalid", `nested deeper than ${depthMax} levels`, path());
     }
     holders.push(value);
     keys.push(key);

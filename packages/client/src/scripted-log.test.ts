@@ -68,6 +68,7 @@ export class ScriptedLog {
   readonly refusedAction = "refuse me";
   entries: Uint8Array[] = [];
   release = (): void => {};
+  url = "";
   readonly #places = new Map<string, { seq: number; text: string }>();
   #leaves: Hash[] = [];
   #signer: NoteSigner;
@@ -83,11 +84,8 @@ export class ScriptedLog {
   static async open(): Promise<ScriptedLog> {
     const log = new ScriptedLog(await scriptedSigner("example.com/scripted", 7));
     await new Promise<void>((resolve) => log.#server.listen(0, "127.0.0.1", resolve));
+    log.url = `http://127.0.0.1:${(log.#server.address() as AddressInfo).port}`;
     return log;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   get vkey(): string {
@@ -149,7 +147,7 @@ export class ScriptedLog {
     this.requests.push({ ids, body, byteLength: raw.length, encoding, authorization });
     if (lines.length > this.eventsMax) return problem(response, { status: 413, code: "too_large" });
     const step = this.script.shift() ?? "ok";
-    if (step === "drop before") return void request.destroy();
+    if (step === "drop before") return void request.socket.destroy();
     if (step === "hang") return;
     if (typeof step === "object" && "status" in step) return problem(response, step);
     if (typeof step === "object" && "body" in step) {
@@ -158,7 +156,7 @@ export class ScriptedLog {
     }
     if (step === "hold") await new Promise<void>((resolve) => (this.release = resolve));
     const answer = await this.#append(lines);
-    if (step === "drop after") return void request.destroy();
+    if (step === "drop after") return void request.socket.destroy();
     if (typeof step === "object") step.forge(answer);
     response.statusCode = answer.recorded === 0 ? 422 : answer.refused > 0 ? 207 : 200;
     response.setHeader("content-type", "application/json; charset=utf-8");
@@ -296,7 +294,7 @@ export async function until(isSo: () => boolean): Promise<void> {
 }
 
 async function scriptedSigner(name: string, seed: number): Promise<NoteSigner> {
-  const signer = await signerFromSeed("ed25519", new Uint8Array(32).fill(seed));
+  const signer = signerFromSeed("ed25519", new Uint8Array(32).fill(seed));
   return noteSigner(sha256, name, signer);
 }
 

@@ -16,6 +16,7 @@ import {
   parseTlogProof,
   parseVkey,
   receiptFromJson,
+  signatureTypes,
   utf8,
   verifyCheckpoint,
   verifyInclusion,
@@ -74,11 +75,12 @@ export class Trust {
   constructor(vkeys: readonly string[], loadCrypto: () => Promise<Crypto>) {
     this.#loadCrypto = loadCrypto;
     if (vkeys.length === 0) return;
-    const [origin, ...others] = new Set(vkeys.map((vkey) => vkey.slice(0, vkey.indexOf("+"))));
-    if (origin === undefined || origin === "" || others.length > 0) {
+    const names = vkeys.map((vkey) => /^([^+]+)\+[0-9a-f]{8}\+/.exec(vkey)?.[1]);
+    const [origin, ...others] = new Set(names);
+    if (origin === undefined || others.length > 0) {
       throw new CairnError(
         "usage",
-        "the pinned keys must be verifier keys of one log, of one name",
+        "`vkeys` must be verifier keys of one log, all of its name; its description shows them",
       );
     }
     this.#pinned = { origin, texts: vkeys };
@@ -187,11 +189,19 @@ export class Trust {
 
   #keys(pinned: Pinned): Promise<readonly Vkey[]> {
     this.#vkeys ??= this.#load().then(({ sha256 }) => {
+      let vkeys: Vkey[];
       try {
-        return pinned.texts.map((text) => parseVkey(sha256, text));
+        vkeys = pinned.texts.map((text) => parseVkey(sha256, text));
       } catch (cause) {
         throw new CairnError("usage", `a pinned key cannot be read: ${String(cause)}`, { cause });
       }
+      if (!vkeys.some((vkey) => vkey.type === signatureTypes.ed25519)) {
+        throw new CairnError(
+          "usage",
+          "pin the log's Ed25519 key: it is the one that signs receipts",
+        );
+      }
+      return vkeys;
     });
     return this.#vkeys;
   }

@@ -27,83 +27,79 @@ export class NameTable {
   /** End of what is used of `#names`; of `unescaped`. */
   #top = 0;
   #unescapedTop = 0;
-  /** Of each open object, by depth: where its names begin, which hashes it has had, the text's end before it. */
+  /** Of the innermost object: where its names begin in `#names`, which hashes they have had, its Set if any. */
+  #base = 0;
+  #mask = 0;
+  #set: Set<string> | undefined;
+  /** The same of the objects around it, by depth of the inner one, and where its unescaped text began. */
   readonly #bases: Int32Array;
   readonly #masks: Int32Array;
   readonly #marks: Int32Array;
-  readonly #sets: (Set<string> | undefined)[];
+  readonly #sets: (Set<string> | undefined)[] = [];
 
   constructor(depthMax: number) {
     this.#bases = new Int32Array(depthMax + 1);
     this.#masks = new Int32Array(depthMax + 1);
     this.#marks = new Int32Array(depthMax + 1);
-    this.#sets = new Array<Set<string> | undefined>(depthMax + 1).fill(undefined);
+    for (let depth = 0; depth <= depthMax; depth++) this.#sets.push(undefined);
   }
 
   /** Forgets everything, also what a refusal left open. */
   reset(): void {
     this.#top = 0;
     this.#unescapedTop = 0;
+    this.#set = undefined;
   }
 
   open(depth: number): void {
-    this.#bases[depth] = this.#top;
-    this.#masks[depth] = 0;
+    this.#bases[depth] = this.#base;
+    this.#masks[depth] = this.#mask;
     this.#marks[depth] = this.#unescapedTop;
+    if (this.#sets[depth] !== this.#set) this.#sets[depth] = this.#set;
+    this.#base = this.#top;
+    this.#mask = 0;
+    this.#set = undefined;
   }
 
   close(depth: number): void {
-    const base = this.#bases[depth]!;
-    if (this.#top - base > 3 * membersForSet) this.#sets[depth] = undefined;
-    this.#top = base;
+    this.#top = this.#base;
     this.#unescapedTop = this.#marks[depth]!;
+    this.#base = this.#bases[depth]!;
+    this.#mask = this.#masks[depth]!;
+    this.#set = this.#sets[depth];
   }
 
-  /**
-   * Adds the name spelled between `start` and `end` to the object at `depth`, which must be the innermost; false
-   * if the object has it already.
-   */
-  add(bytes: Uint8Array, start: number, end: number, depth: number, isEscaped: boolean): boolean {
-    if (isEscaped) {
-      this.#unescape(bytes, start, end);
-      return this.#add(bytes, this.unescaped, this.from, this.to, depth, -1 - this.from);
-    }
-    return this.#add(bytes, bytes, start, end, depth, start);
+  /** Adds the name spelled between `start` and `end`, without escapes; false if the object has it already. */
+  add(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#add(bytes, bytes, start, end, start);
+  }
+
+  /** The same for a name with escapes. */
+  addEscaped(bytes: Uint8Array, start: number, end: number): boolean {
+    this.#unescape(bytes, start, end);
+    return this.#add(bytes, this.unescaped, this.from, this.to, -1 - this.from);
   }
 
   /** `buffer`, `from` and `to` say where the name's meaning is; `mark` is what is kept as its start. */
-  #add(
-    bytes: Uint8Array,
-    buffer: Uint8Array,
-    from: number,
-    to: number,
-    depth: number,
-    mark: number,
-  ): boolean {
-    const base = this.#bases[depth]!;
+  #add(bytes: Uint8Array, buffer: Uint8Array, from: number, to: number, mark: number): boolean {
     const top = this.#top;
     const finger = fingerprint(buffer, from, to);
-    if (top - base < 3 * membersForSet) {
-      const bit = 1 << (Math.imul(finger, 0x9e3779b1) >>> 27);
-      const mask = this.#masks[depth]!;
-      if ((mask & bit) !== 0 && this.#has(bytes, buffer, from, to, base, finger)) return false;
-      this.#masks[depth] = mask | bit;
-    } else {
-      // The set is made anew when an object reaches the limit: one left by a refused text must not count.
-      if (top - base === 3 * membersForSet) this.#sets[depth] = this.#namesFrom(bytes, base);
-      const names = this.#sets[depth]!;
-      const before = names.size;
-      if (names.add(text(buffer, from, to)).size === before) return false;
+    const bit = 1 << (Math.imul(finger, 0x9e3779b1) >>> 27);
+    if (top - this.#base >= 3 * membersForSet) {
+      this.#set ??= this.#namesSoFar(bytes);
+      const before = this.#set.size;
+      if (this.#set.add(text(buffer, from, to)).size === before) return false;
+    } else if ((this.#mask & bit) !== 0 && this.#has(bytes, buffer, from, to, finger)) return false;
+    this.#mask |= bit;
+    let names = this.#names;
+    if (top === names.length) {
+      names = new Int32Array(top * 2);
+      names.set(this.#names);
+      this.#names = names;
     }
-    if (top === this.#names.length) {
-      const larger = new Int32Array(top * 2);
-      larger.set(this.#names);
-      this.#names = larger;
-    }
-    const kept = this.#names;
-    kept[top] = mark;
-    kept[top + 1] = to;
-    kept[top + 2] = finger;
+    names[top] = mark;
+    names[top + 1] = to;
+    names[top + 2] = finger;
     this.#top = top + 3;
     return true;
   }
@@ -125,11 +121,10 @@ export class NameTable {
     buffer: Uint8Array,
     from: number,
     to: number,
-    base: number,
     finger: number,
   ): boolean {
     const kept = this.#names;
-    for (let i = base; i < this.#top; i += 3) {
+    for (let i = this.#base; i < this.#top; i += 3) {
       if (kept[i + 2] !== finger) continue;
       const mark = kept[i]!;
       const other = mark < 0 ? this.unescaped : bytes;
@@ -142,9 +137,9 @@ export class NameTable {
     return false;
   }
 
-  #namesFrom(bytes: Uint8Array, base: number): Set<string> {
+  #namesSoFar(bytes: Uint8Array): Set<string> {
     const names = new Set<string>();
-    for (let i = base; i < this.#top; i += 3) {
+    for (let i = this.#base; i < this.#top; i += 3) {
       const mark = this.#names[i]!;
       const end = this.#names[i + 1]!;
       names.add(mark < 0 ? text(this.unescaped, -1 - mark, end) : text(bytes, mark, end));

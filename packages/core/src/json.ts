@@ -98,6 +98,8 @@ export class EventScanner {
   #origin = 0;
   #bytes: Uint8Array | undefined;
   #view: DataView = new DataView(new ArrayBuffer(0));
+  /** The last position in `#view` that four bytes can be read from. */
+  #lastLanes = -4;
   /** Whether every string so far was plain ASCII without escapes. */
   #isPlain = true;
   #targetParts = 0;
@@ -117,6 +119,7 @@ export class EventScanner {
     if (this.#bytes !== bytes) {
       this.#bytes = bytes;
       this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      this.#lastLanes = bytes.length - 4;
     }
     this.#names.reset();
     const first = this.#skip(bytes, start, end);
@@ -145,7 +148,7 @@ export class EventScanner {
    */
   #string(bytes: Uint8Array, at: number, end: number): number {
     const view = this.#view;
-    const last = view.byteLength - 4;
+    const last = this.#lastLanes;
     let pos = at;
     while (pos <= last) {
       const lanes = view.getInt32(pos, true);
@@ -198,38 +201,38 @@ export class EventScanner {
         throw unexpected(bytes, pos, end, this.#origin, "a member's name in quotes");
       }
       const nameEnd = this.#string(bytes, pos + 1, end);
-      const field = this.#member(bytes, pos, nameEnd, depth, context);
+      const field = this.#member(bytes, pos, nameEnd, context);
       pos = nameEnd < end && bytes[nameEnd] === colon ? nameEnd : this.#skip(bytes, nameEnd, end);
       if (pos >= end || bytes[pos] !== colon)
         throw unexpected(bytes, pos, end, this.#origin, "':'");
       const valueAt = this.#skip(bytes, pos + 1, end);
-      if (field === noField) {
-        pos = this.#value(bytes, valueAt, end, depth, contexts.other);
-      } else {
-        pos = this.#value(bytes, valueAt, end, depth, innerContext(field, context));
-        this.#found(bytes, field, valueAt, pos, context);
+      // Most values are strings: they are spared the way through `#value`.
+      if (valueAt < end && bytes[valueAt] === quote) pos = this.#string(bytes, valueAt + 1, end);
+      else if (field === noField) pos = this.#value(bytes, valueAt, end, depth, contexts.other);
+      else pos = this.#value(bytes, valueAt, end, depth, innerContext(field, context));
+      if (field !== noField) this.#found(bytes, field, valueAt, pos, context);
+      let byte = pos < end ? bytes[pos]! : 0;
+      if (byte <= 0x20) {
+        pos = this.#skip(bytes, pos, end);
+        byte = pos < end ? bytes[pos]! : 0;
       }
-      pos = this.#skip(bytes, pos, end);
-      const byte = pos < end ? bytes[pos]! : 0;
       if (byte === closeBrace) break;
       if (byte !== comma) throw unexpected(bytes, pos, end, this.#origin, "',' or '}'");
-      pos = this.#skip(bytes, pos + 1, end);
+      pos++;
+      if (pos < end && bytes[pos] !== quote) pos = this.#skip(bytes, pos, end);
     }
     this.#names.close(depth);
     return pos + 1;
   }
 
   /** Takes the name that was scanned from the quote at `at` to `end`; says which field it is in its place. */
-  #member(bytes: Uint8Array, at: number, end: number, depth: number, context: Context): number {
+  #member(bytes: Uint8Array, at: number, end: number, context: Context): number {
     const names = this.#names;
     const isEscaped = !this.#isPlain && hasBackslash(bytes, at, end);
-    if (!names.add(bytes, at + 1, end - 1, depth, isEscaped)) {
-      throw refusal(
-        at - this.#origin,
-        "a second member of the same name in one object",
-        "Remove or rename one: readers disagree on which of them counts",
-      );
-    }
+    const isNew = isEscaped
+      ? names.addEscaped(bytes, at + 1, end - 1)
+      : names.add(bytes, at + 1, end - 1);
+    if (!isNew) throw repeatedName(at - this.#origin);
     if (context === contexts.other || context === contexts.targets) return noField;
     // The names that the log needs are plain ASCII, but nothing stops a sender from escaping them.
     if (isEscaped) return findField(names.unescaped, names.from, names.to);
@@ -311,6 +314,14 @@ function innerContext(field: number, context: Context): Context {
   if (context !== contexts.event) return contexts.other;
   if (field === eventFields.actor) return contexts.actor;
   return field === eventFields.targets ? contexts.targets : contexts.other;
+}
+
+function repeatedName(byte: number): CairnError {
+  return refusal(
+    byte,
+    "a second member of the same name in one object",
+    "Remove or rename one: readers disagree on which of them counts",
+  );
 }
 
 function tooDeep(byte: number): CairnError {

@@ -29,13 +29,14 @@ import {
   bundleEntries,
   sealedPath,
   segmentEntries,
-  SegmentReader,
+  type SegmentReader,
   tailPath,
   type LogReader,
 } from "@cairnlog/store";
 import type { StoredEntry } from "./log.ts";
 import type { LogTree } from "./log-tree.ts";
 import type { OpenSegment } from "./open-segment.ts";
+import { openSegmentReader } from "./segment-files.ts";
 import { RecentlyUsed } from "./recently-used.ts";
 
 const framingByteLength = 2;
@@ -165,7 +166,7 @@ export class History {
   #segment(index: number): Promise<SegmentReader> {
     const known = this.#segments.get(index);
     if (known !== undefined) return known;
-    const segment = SegmentReader.open(this.#reader, index * segmentEntries, this.#sha256);
+    const segment = openSegmentReader(this.#reader, index * segmentEntries, this.#sha256);
     this.#segments.set(index, segment);
     segment.catch(() => this.#segments.delete(index));
     return segment;

@@ -145,7 +145,7 @@ async function openStored(
     published,
   );
   const sealer = new Sealer({
-    ...{ store, tree, identity, sha256, clock },
+    ...{ store, tree, identity, crypto, clock },
     durableSize: () => writer.durable.size,
     prevOf: async (first) => (first === 0 ? new Uint8Array(32) : history.leafHash(first - 1)),
     sealed: (first) => tailRoom.forget(first),

@@ -7,6 +7,7 @@ import {
   emptyRoot,
   genesisPrev,
   isSameBytes,
+  parseEntryBundle,
   parseEntryHead,
   parseLogTime,
   type Hash,
@@ -16,7 +17,7 @@ import {
   bundleEntries,
   sealedPath,
   segmentEntries,
-  SegmentReader,
+  type SegmentReader,
   tailPath,
   type Commit,
   type LogStore,
@@ -26,6 +27,7 @@ import { treeTilePath } from "./history.ts";
 import { formatIdSidecar, idSidecarPath, readIdSidecar } from "./id-sidecar.ts";
 import { generationSize, type IdHasher, IdTable } from "./id-table.ts";
 import { LogTree } from "./log-tree.ts";
+import { openSegmentReader } from "./segment-files.ts";
 import { recoverTail, type Recovered } from "./recovery.ts";
 
 const segmentTileLevel = 2;
@@ -117,20 +119,20 @@ async function loadSealed(
     }
     // Derived, so that it can be made again from the segments; the root of the commit decides whether it is right.
     for (let i = 0; i < bundleEntries; i++) {
-      tree.appendSealed((await openSegment(store, sha256, index * bundleEntries + i)).root);
+      tree.appendSealed((await openSegment(store, sha256, index * bundleEntries + i)).trailer.root);
     }
   }
   for (let index = wholeTiles * bundleEntries; index < segments; index++) {
-    tree.appendSealed((await openSegment(store, sha256, index)).root);
+    tree.appendSealed((await openSegment(store, sha256, index)).trailer.root);
   }
   if (segments === 0) return { prev: genesisPrev(), lastTimeMs: 0 };
   const last = await openSegment(store, sha256, segments - 1);
   const prev = await last.leafHash(segments * segmentEntries - 1);
-  return { prev, lastTimeMs: parseLogTime(last.lastTime) };
+  return { prev, lastTimeMs: parseLogTime(last.trailer.lastTime) };
 }
 
 function openSegment(store: LogStore, sha256: Sha256, index: number): Promise<SegmentReader> {
-  return SegmentReader.open(store, index * segmentEntries, sha256);
+  return openSegmentReader(store, index * segmentEntries, sha256);
 }
 
 /** A crash may have left the tail file of a segment that was sealed. */
@@ -176,7 +178,9 @@ async function remakeIds(
   const segment = await openSegment(store, sha256, first / segmentEntries);
   let i = 0;
   for (let frame = 0; frame < segmentEntries / bundleEntries; frame++) {
-    for (const bytes of await segment.entries(frame)) {
+    const bundle = await segment.entryBundle(frame);
+    for (const { begin, end } of parseEntryBundle(bundle)) {
+      const bytes = bundle.subarray(begin, end);
       const entry = parseEntryHead(bytes);
       const id = findIdRange(bytes, entry.eventOffset, bytes.length - 1);
       if (id !== undefined) {

@@ -3,7 +3,7 @@
  * re-reads all of it before it is given its name. The same code runs in a worker thread beside the writer (files)
  * and inline (stores that live in this process only).
  */
-import { CairnError, type Hash, type Seal, type Sha256 } from "@cairnlog/core";
+import { CairnError, type Crypto, type Hash, type Seal } from "@cairnlog/core";
 import {
   bundleEntries,
   sealedPath,
@@ -33,17 +33,16 @@ export type SignSeal = (seal: Seal) => Promise<string>;
 export async function sealSegment(
   place: SealingPlace,
   job: SealingJob,
-  sha256: Sha256,
+  crypto: Crypto,
   sign: SignSeal,
 ): Promise<void> {
   const bundles = tailBundles(place, tailPath(job.first));
-  const object = await place.begin(sealedPath(job.first));
+  const path = sealedPath(job.first);
+  const object = await place.begin(path);
   try {
     await writeSegment({
-      object,
-      sha256,
       ...job,
-      sign,
+      ...{ object, path, crypto, sign },
       readEntries: async () => {
         const next = await bundles.next();
         if (next.done !== true) return next.value;

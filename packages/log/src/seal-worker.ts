@@ -20,7 +20,7 @@ function answer(message: FromThread): void {
 async function run(message: Extract<ToThread, { kind: "seal" }>): Promise<void> {
   const { id, folder, log, job } = message;
   try {
-    await sealSegment(openSealingFiles(folder, log), job, nodeCrypto.sha256, (seal) => {
+    await sealSegment(openSealingFiles(folder, log), job, nodeCrypto, (seal) => {
       const signed = new Promise<string>((resolve, reject) => {
         signatures.set(id, { resolve, reject });
       });

@@ -3,7 +3,7 @@
  * re-read; then what is derived from it; only then is the tail file removed. A crash between any two of these steps
  * leaves the entries in at least one place, and the next opening goes on from there.
  */
-import { CairnError, isCairnError, isSameBytes, type Hash, type Sha256 } from "@cairnlog/core";
+import { CairnError, isCairnError, isSameBytes, type Crypto, type Hash } from "@cairnlog/core";
 import { bundleEntries, segmentEntries, tailPath, type LogStore } from "@cairnlog/store";
 import type { Clock, Timer } from "./clock.ts";
 import { treeTilePath } from "./history.ts";
@@ -22,7 +22,7 @@ export interface SealerParts {
   readonly store: LogStore;
   readonly tree: LogTree;
   readonly identity: LogIdentity;
-  readonly sha256: Sha256;
+  readonly crypto: Crypto;
   readonly clock: Clock;
   durableSize(): number;
   /** Leaf hash of the entry before a segment that is about to be sealed. */
@@ -105,7 +105,7 @@ export class Sealer {
   }
 
   async #seal(segment: OpenSegment): Promise<void> {
-    const { store, tree, identity, sha256, prevOf, sealed } = this.#parts;
+    const { store, tree, identity, crypto, prevOf, sealed } = this.#parts;
     const { first } = segment;
     const job: SealingJob = {
       ...{ origin: identity.settings.origin, first, prev: await prevOf(first) },
@@ -120,8 +120,8 @@ export class Sealer {
     };
     if (store.workerFolder !== undefined) {
       await sealingThread.seal(store.workerFolder, store.name, job, sign);
-    } else await sealSegment(store, job, sha256, sign);
-    await store.put(idSidecarPath(first), formatIdSidecar(sha256, first, segment.idHashes()));
+    } else await sealSegment(store, job, crypto, sign);
+    await store.put(idSidecarPath(first), formatIdSidecar(crypto.sha256, first, segment.idHashes()));
     await this.#putTreeTiles(first + segmentEntries);
     tree.dropSealed(segment);
     this.segmentsSealed++;

@@ -16,6 +16,8 @@ export interface Principal {
   readonly id: string;
   readonly source: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** True if the key is for all logs, also those that come later. */
+  readonly coversAll: boolean;
   /** True if the key's logs include this one. */
   covers(log: string): boolean;
 }
@@ -103,6 +105,7 @@ function holdKey(key: ApiKey): HeldKey {
     scopes: new Set(key.scopes),
     secretHash: Buffer.from(key.secretHash, "hex"),
     expiresMs: key.expires === undefined ? Infinity : parseLogTime(key.expires),
+    coversAll,
     covers: (log) => coversAll || logs.has(log),
   };
 }

@@ -74,20 +74,8 @@ export function hashText(hash: Hash): string {
 
 function proofMember(proof: readonly Hash[]): string {
   let text = ',"proof":[';
-  for (let i = 0; i < proof.length; i++) text += `${i === 0 ? '"' : ',"'}${sharedHashText(proof[i]!)}"`;
+  for (let i = 0; i < proof.length; i++) text += `${i === 0 ? '"' : ',"'}${hashText(proof[i]!)}"`;
   return `${text}]`;
-}
-
-// The hashes of a proof are the same objects for many events: the tree keeps them.
-const hashTexts = new WeakMap<Hash, string>();
-
-function sharedHashText(hash: Hash): string {
-  let text = hashTexts.get(hash);
-  if (text === undefined) {
-    text = hashText(hash);
-    hashTexts.set(hash, text);
-  }
-  return text;
 }
 
 const notes = new WeakMap<SignedCheckpoint, string>();

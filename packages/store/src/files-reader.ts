@@ -9,6 +9,9 @@ import { checkFolder, checkPath, comparePaths, isTemporary, lockPath, ringPath }
 import { failureCode, reporting } from "./store-error.ts";
 import type { Commit, LogReader, StoredObject } from "./store.ts";
 
+/** Up to here a buffer costs less than asking how long the file is. */
+const smallByteLength = 1024 * 1024;
+
 function closedLog(log: string): CairnError {
   return new CairnError("unavailable", `the log ${JSON.stringify(log)} was closed: open it anew`, {
     place: { log },
@@ -75,11 +78,17 @@ export class FilesReader implements LogReader {
 
   read(path: string, offset: number, length: number): Promise<Uint8Array | undefined> {
     checkPath(path);
-    // Not more than there is: a length from a damaged index must not become an allocation.
     return this.#withFile(path, async (file) => {
+      if (length <= smallByteLength) return readSome(file, offset, length);
+      // Not more than there is: a length from a damaged index must not become an allocation.
       const rest = Math.max(0, (await file.byteLength()) - offset);
       return readSome(file, offset, Math.min(length, rest));
     });
+  }
+
+  byteLength(path: string): Promise<number | undefined> {
+    checkPath(path);
+    return this.#withFile(path, (file) => file.byteLength());
   }
 
   async list(folder: string): Promise<StoredObject[]> {

@@ -96,6 +96,16 @@ describe("files: the folder", () => {
     assert.ok(leftovers.every((each) => !fs.existsSync(each)));
   });
 
+  it("may have come without its empty folders", async (t) => {
+    const store = realStore(t);
+    await (await store.create("a")).close();
+    fs.rmdirSync(`${store.location}/a/tail`);
+    const log = await store.open("a");
+    await log.appendTail([{ first: 0, offset: 0, bytes: bytes("x") }]);
+    assert.deepEqual(await log.get(tail), bytes("x"));
+    await log.close();
+  });
+
   it("of a log whose ring is gone is no empty place", async (t) => {
     const store = realStore(t);
     const log = await store.create("a");
@@ -240,6 +250,36 @@ describe("files: power loss", () => {
         assert.deepEqual(await after.get("sealed/a"), bytes("object"));
       });
     }
+  });
+});
+
+describe("files: after a failed sync", () => {
+  it("what is appended once more is durable, whatever became of the first time", async () => {
+    const fates = new Set<boolean>();
+    for (let seed = 0; seed < 60; seed++) {
+      await withSeed(seed, async (random) => {
+        const disk = await newDisk(random);
+        const store = simulatedStore(disk);
+        const part = { first: 0, offset: 0, bytes: bytes("entries") };
+        const log = await store.create("a");
+        await log.reserveTail(0, 100);
+        disk.fault = (operation) => (operation === "datasync" ? "fail" : "ok");
+        await assert.rejects(log.appendTail([part]));
+        await log.close();
+        const restarted = disk.kill();
+        const again = await simulatedStore(restarted).open("a");
+        // The running system shows the bytes; on the medium they may be missing, and only a power loss tells.
+        assert.deepEqual(await again.read(tail, 0, 7), part.bytes);
+        const shadow = restarted.kill();
+        fates.add(shadow.powerLoss().peek(`/var/data/a/${tail}`)![0] === part.bytes[0]);
+        const next = shadow.kill();
+        const recovering = await simulatedStore(next).open("a");
+        await recovering.appendTail([part]);
+        const after = await simulatedStore(next.powerLoss()).openReader("a");
+        assert.deepEqual(await after.read(tail, 0, 7), part.bytes);
+      });
+    }
+    assert.deepEqual(fates, new Set([true, false]));
   });
 });
 

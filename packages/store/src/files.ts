@@ -121,19 +121,10 @@ class FilesStore implements Store {
    */
   async #isTaken(name: string): Promise<boolean> {
     const entries = await entriesOf(this.#disk, this.#folderOf(name));
-    const isLeftover = (entry: string): boolean =>
-      entry === lockPath || entry === "tail" || isTemporary(entry);
-    if (entries.some((entry) => !isLeftover(entry.name))) return true;
-    if (!entries.some((entry) => entry.name === "tail")) return false;
-    return (await entriesOf(this.#disk, `${this.#folderOf(name)}/tail`)).length > 0;
+    return entries.some(({ name: entry }) => entry !== lockPath && !isTemporary(entry));
   }
 
   async #makeLog(folder: string): Promise<void> {
-    try {
-      await this.#disk.makeFolder(`${folder}/tail`);
-    } catch (error) {
-      if (failureCode(error) !== "EEXIST") throw error;
-    }
     const temporary = `${folder}/${temporaryPath(ringPath, 0)}`;
     try {
       await this.#disk.unlink(temporary);
@@ -147,8 +138,6 @@ class FilesStore implements Store {
     } finally {
       await ring.close();
     }
-    // The names in the folder first, then the ring's: where it has its name, the rest is there.
-    await this.#disk.syncFolder(folder);
     await this.#disk.rename(temporary, `${folder}/${ringPath}`);
     await this.#disk.syncFolder(folder);
     await this.#disk.syncFolder(this.location);

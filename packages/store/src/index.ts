@@ -8,6 +8,7 @@ export {
 } from "./commit-slot.ts";
 export type { Disk, DiskEntry, DiskFile, OpenMode } from "./disk.ts";
 export { filesStore, type FilesStoreOptions } from "./files.ts";
+export { openSealingFiles, type SealingFiles } from "./sealing-files.ts";
 export { processLock, sqliteLock, type HeldLock, type LockStrategy } from "./lock.ts";
 export { memoryStore } from "./memory.ts";
 export { nodeDisk } from "./node-disk.ts";
@@ -21,3 +22,12 @@ export type {
   StoredObject,
   TailPart,
 } from "./store.ts";
+export { bundleEntries, frameCount, sealedPath, segmentEntries } from "./segment-format.ts";
+export { SegmentReader, type OpenSegmentOptions, type SegmentSource } from "./segment-reader.ts";
+export { writeSegment, type WriteSegmentOptions, type WrittenSegment } from "./segment-writer.ts";
+export {
+  checkSegment,
+  type CheckedSegment,
+  type CheckSegmentOptions,
+  type ExpectedSegment,
+} from "./segment-check.ts";

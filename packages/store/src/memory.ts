@@ -133,6 +133,12 @@ class MemoryReader implements LogReader {
     return this.log.files.get(path)?.read(offset, length);
   }
 
+  async byteLength(path: string): Promise<number | undefined> {
+    checkPath(path);
+    this.checkOpen();
+    return this.log.files.get(path)?.length;
+  }
+
   async list(folder: string): Promise<StoredObject[]> {
     checkFolder(folder);
     this.checkOpen();

@@ -1,25 +1,26 @@
 /**
  * Checks one sealed segment file, all of it: after it, no byte of the file is other than its writer wrote it.
  *
- * The entries come first, so that damage is named by the first entry that it touches; what remains (a byte that no
- * entry depends on) is found by the SHA-256 of the file, which the seal holds. Whether the segment belongs where the
- * caller has it is the caller's to say, by `expected`; without keys a good result means "as it was written", not "by
- * the log".
+ * From the top down: the seal vouches for the root, the root for the level-1 hashes, each of these for its leaf
+ * hashes, each leaf hash for its entry. So what fails first is what is wrong, and it is named exactly. What remains (a
+ * byte that no entry depends on) is found by the SHA-256 of the file, which the seal holds.
+ *
+ * Whether the segment belongs where the caller has it is the caller's to say, by `expected`; without keys a good
+ * result means "as it was written", not "by the log".
  */
 import { createHash } from "node:crypto";
 import {
-  CairnError,
   formatLogTime,
   genesisPrev,
+  isCairnError,
   isSameBytes,
   parseLogTime,
   parseNote,
   parseSeal,
   rangeRoot,
-  utf8,
   verifySeal,
+  type CairnError,
   type Crypto,
-  type ErrorPlace,
   type Hash,
   type Seal,
   type VerifiedSignature,
@@ -27,15 +28,14 @@ import {
 } from "@cairnlog/core";
 import {
   bundleEntries,
-  encodeFrameTable,
-  encodeTrailer,
   frameCount,
-  frameTableByteLength,
+  leafHashesByteLength,
   magic,
   segmentEntries,
   segmentError,
+  type SegmentLayout,
 } from "./segment-format.ts";
-import { FrameRestorer, decompressFrame } from "./segment-frame.ts";
+import { FrameRestorer, decompressFrame, type FramePlace, type RestoredFrame } from "./segment-frame.ts";
 import { SegmentReader, readExactly, type SegmentSource } from "./segment-reader.ts";
 
 /** What the caller knows of the segment from elsewhere. What is left out is taken from the file. */
@@ -84,28 +84,33 @@ export interface CheckedSegment {
 
 /**
  * Throws "malformed", "unverified" or "unsupported_version" with the path, the byte and the first bad entry as far as
- * there is one. Needs memory for two frames and the hashes of one.
+ * there is one. Needs memory for two frames and the segment's leaf hashes (2 MiB).
  */
 export async function checkSegment(options: CheckSegmentOptions): Promise<CheckedSegment> {
-  const { crypto, path, expected = {} } = options;
+  const { crypto, path, reader } = options;
   const segment = await SegmentReader.open({ ...options, sha256: crypto.sha256 });
-  checkExpected(segment, expected);
-  const { trailer, layout } = segment;
-
-  const fileHash = createHash("sha256").update(magic);
-  const frames = await checkFrames(segment, options, fileHash.update.bind(fileHash));
-  const tiles = await checkTiles(segment, frames, crypto, (bytes) => fileHash.update(bytes));
-  const root = rangeRoot(crypto.sha256, tiles.level1);
-  if (!isSameBytes(root, trailer.root)) throw different(path, layout.trailer + 12, "the root");
-  checkTimes(segment, frames);
-
-  const table = await readExactly(options.reader, path, layout.frameTable, frameTableByteLength);
-  fileHash.update(table);
-  if (!isSameBytes(table, encodeFrameTable(segment.table))) {
-    throw segmentError("malformed", "the frame table has another spelling", { path, byte: layout.frameTable });
-  }
+  checkExpected(segment, options.expected ?? {});
   const { seal, verified } = await checkSeal(segment, options);
-  checkAgreement(segment, seal, fileHash.digest());
+  const { trailer, layout } = segment;
+  // Leaf hashes, level-1 hashes and frame table lie side by side.
+  const hashes = await readExactly(
+    reader,
+    path,
+    layout.leafHashes,
+    layout.note - layout.leafHashes,
+  );
+  const tableAt = layout.frameTable - layout.leafHashes;
+  const level1 = hashes.slice(leafHashesByteLength, tableAt);
+  const root = rangeRoot(crypto.sha256, level1);
+  if (!isSameBytes(root, trailer.root)) {
+    throw differs(path, layout.level1, "the level-1 hashes do not come to the sealed root");
+  }
+  const fileHash = createHash("sha256").update(magic);
+  await checkFrames(segment, options, hashes, (compressed) => fileHash.update(compressed));
+  if (!isSameBytes(seal.fileHash, fileHash.update(hashes).digest())) {
+    const what = "the entries are whole, but some byte before the seal is not as it was written";
+    throw differs(path, layout.note, what);
+  }
   return {
     seal,
     verified,
@@ -113,9 +118,142 @@ export async function checkSegment(options: CheckSegmentOptions): Promise<Checke
     entries: segmentEntries,
     root,
     prev: trailer.prev,
-    lastLeafHash: frames.lastLeafHash,
+    lastLeafHash: hashes.slice(leafHashesByteLength - 32, leafHashesByteLength),
     firstTime: trailer.firstTime,
     lastTime: trailer.lastTime,
-    level1: tiles.level1,
+    level1,
   };
+}
+
+/** Whether the segment is the one that the caller has a place for. */
+function checkExpected(segment: SegmentReader, expected: ExpectedSegment): void {
+  const { path, trailer, layout } = segment;
+  const at = layout.trailer;
+  if (expected.first !== undefined && expected.first !== trailer.first) {
+    const what = `it begins with entry ${trailer.first}, not with entry ${expected.first}`;
+    throw differs(path, at + 4, what);
+  }
+  if (expected.root !== undefined && !isSameBytes(expected.root, trailer.root)) {
+    throw differs(path, at + 12, "its root is not that of the log at this place");
+  }
+  const prev = trailer.first === 0 ? genesisPrev() : expected.prev;
+  if (prev !== undefined && !isSameBytes(prev, trailer.prev)) {
+    throw differs(path, at + 44, "it does not continue the entry before it", trailer.first);
+  }
+}
+
+/** Restores every entry; compares leaf hashes, tile roots and the times in table and trailer. */
+async function checkFrames(
+  segment: SegmentReader,
+  options: CheckSegmentOptions,
+  hashes: Uint8Array,
+  onBytes: (compressed: Uint8Array) => void,
+): Promise<void> {
+  const { path, trailer, layout, table } = segment;
+  const { sha256 } = options.crypto;
+  const { scanEvents = true } = options;
+  const restorer = new FrameRestorer(sha256);
+  const previousTime = options.expected?.previousTime;
+  let lastTimeMs = previousTime === undefined ? -Infinity : parseLogTime(previousTime);
+  let prev = trailer.prev;
+  let next = segment.readFrame(0);
+  for (let frame = 0; frame < frameCount; frame++) {
+    const compressed = await next;
+    if (frame + 1 < frameCount) next = readAhead(segment, frame + 1);
+    onBytes(compressed);
+    const place = segment.framePlace(frame);
+    const expected = hashes.subarray(frame * tileByteLength, (frame + 1) * tileByteLength);
+    const stripped = decompressFrame(compressed, place);
+    const tileRootAt = leafHashesByteLength + 32 * frame;
+    const isTileSound = isSameBytes(
+      rangeRoot(sha256, expected),
+      hashes.subarray(tileRootAt, tileRootAt + 32),
+    );
+    const restore = (): RestoredFrame =>
+      restorer.restore(stripped, place, prev, expected, { scanEvents, notBeforeMs: lastTimeMs });
+    if (!isTileSound) throw damagedLeafHash(restore, place, layout);
+    const restored = restore();
+    if (restored.firstTimeMs !== table.firstTimesMs[frame]) {
+      const byte = layout.frameTable + 16 * frame + 8;
+      throw differs(path, byte, `the time of frame ${frame} is not its first entry's`, place.first);
+    }
+    if (frame === 0 && formatLogTime(restored.firstTimeMs) !== trailer.firstTime) {
+      throw differs(path, layout.trailer + 76, "the first time is not the first entry's");
+    }
+    lastTimeMs = restored.lastTimeMs;
+    prev = expected.subarray(tileByteLength - 32);
+    options.onProgress?.((frame + 1) * bundleEntries);
+  }
+  if (formatLogTime(lastTimeMs) !== trailer.lastTime) {
+    throw differs(path, layout.trailer + 100, "the last time is not the last entry's");
+  }
+}
+
+const tileByteLength = 32 * bundleEntries;
+
+/** The leaf hashes of a frame are not the sealed ones: the first one that its entry disagrees with is named. */
+function damagedLeafHash(
+  restore: () => unknown,
+  place: FramePlace,
+  layout: SegmentLayout,
+): CairnError {
+  let seq = place.first;
+  try {
+    restore();
+  } catch (error) {
+    if (!isCairnError(error)) throw error;
+    seq = error.place.seq ?? seq;
+  }
+  const byte = layout.leafHashes + 32 * (seq % segmentEntries);
+  return differs(place.path, byte, "the leaf hash is not the sealed one", seq);
+}
+
+/** The next frame, read while this one is checked. If this one fails, nobody waits for the next. */
+function readAhead(segment: SegmentReader, frame: number): Promise<Uint8Array> {
+  const next = segment.readFrame(frame);
+  next.catch(() => undefined);
+  return next;
+}
+
+async function checkSeal(
+  segment: SegmentReader,
+  options: CheckSegmentOptions,
+): Promise<{ seal: Seal; verified: readonly VerifiedSignature[] }> {
+  const { path, trailer, layout, note } = segment;
+  const { vkeys, crypto } = options;
+  const result = await inSeal(segment, async () => {
+    const seal = parseSeal(parseNote(note).text);
+    const origin = options.expected?.origin ?? seal.origin;
+    if (seal.origin !== origin) {
+      const what = `it is of the log ${JSON.stringify(seal.origin)}, not of ${JSON.stringify(origin)}`;
+      throw differs(path, layout.note, what);
+    }
+    if (vkeys === undefined) return { seal, verified: [] };
+    return { seal, verified: (await verifySeal(crypto, note, vkeys, origin)).verified };
+  });
+  const { seal } = result;
+  const isAgreed =
+    seal.first === trailer.first &&
+    seal.count === segmentEntries &&
+    isSameBytes(seal.root, trailer.root) &&
+    seal.firstTime === trailer.firstTime &&
+    seal.lastTime === trailer.lastTime;
+  if (!isAgreed) throw differs(path, layout.note, "the seal is not of these entries");
+  return result;
+}
+
+/** Adds the place to what the core says about a note. */
+async function inSeal<T>(segment: SegmentReader, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!isCairnError(cause) || cause.place.path !== undefined) throw cause;
+    if (cause.code === "usage") throw cause;
+    const place = { path: segment.path, byte: segment.layout.note + (cause.place.byte ?? 0) };
+    throw segmentError(cause.code, `the seal: ${cause.message}`, place, cause);
+  }
+}
+
+function differs(path: string, byte: number, what: string, seq?: number): CairnError {
+  return segmentError("unverified", what, seq === undefined ? { path, byte } : { path, byte, seq });
 }

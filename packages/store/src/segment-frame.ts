@@ -19,6 +19,7 @@ import {
   saltByteLength,
   sourceLengthMax,
   utf8,
+  type ErrorPlace,
   type Hash,
   type Sha256,
 } from "@cairnlog/core";
@@ -199,7 +200,7 @@ export class FrameRestorer {
     throw explain(() => {
       const whole = new Uint8Array(end - start + restoredMore);
       parseEntry(whole.subarray(0, restoreEntry(whole, 0, seq, prev, stripped, start, end)));
-    }, place, seq);
+    }, { path: place.path, byte: place.byte }, seq);
   }
 
   #eventOffset = 0;
@@ -218,10 +219,10 @@ export class FrameRestorer {
     } catch (error) {
       throw explain(() => {
         throw error;
-      }, place, seq);
+      }, { path: place.path, byte: place.byte }, seq);
     }
     if (this.#scanner.whiteSpace > 0) {
-      throw explain(() => parseEntry(out.slice(start, end)), place, seq);
+      throw explain(() => parseEntry(out.slice(start, end)), { path: place.path, byte: place.byte }, seq);
     }
   }
 
@@ -232,13 +233,13 @@ export class FrameRestorer {
 }
 
 /** What the core's strict reader has to say about an entry that it refuses. */
-function explain(refuse: () => void, place: FramePlace, seq: number): Error {
+export function explain(refuse: () => void, place: ErrorPlace, seq: number): Error {
   try {
     refuse();
   } catch (cause) {
     if (!isCairnError(cause)) throw cause;
     const what = `the entry does not parse (${cause.message})`;
-    return segmentError("malformed", what, { path: place.path, byte: place.byte, seq }, cause);
+    return segmentError("malformed", what, { ...place, seq }, cause);
   }
   assert(false, `entry ${seq} is refused here and accepted by the strict reader`);
 }

@@ -49,7 +49,12 @@ export interface LogReader {
    * nothing. The result is the caller's own.
    */
   read(path: string, offset: number, length: number): Promise<Uint8Array | undefined>;
-  /** What lies directly under `folder`, in order of path. Unfinished objects are not among it. */
+  /** Length in bytes of the file at `path`, or undefined where there is nothing. */
+  byteLength(path: string): Promise<number | undefined>;
+  /**
+   * What lies directly under `folder` ("" for the log's own), in order of path. Unfinished objects, commit
+   * records and the lock are not among it.
+   */
   list(folder: string): Promise<StoredObject[]>;
   /** Every valid commit record that is still held, newest first. */
   commits(): Promise<Commit[]>;
@@ -80,7 +85,10 @@ export interface LogStore extends LogReader {
   begin(path: string): Promise<ObjectWriter>;
   /** Replaces a note file as a whole, durably: after a crash it has its old or its new content. */
   replace(path: string, bytes: Uint8Array): Promise<void>;
-  /** Removes a file durably. Used for tail files whose entries are sealed, never for anything else. */
+  /**
+   * Removes a file durably; none there is fine. Used for tail files whose entries are sealed, never for anything
+   * else.
+   */
   remove(path: string): Promise<void>;
   /**
    * Sees that the tail file of `first` is allocated, as zeros, up to at least `byteLength`, so that a later append
@@ -107,7 +115,12 @@ export interface Store {
   logs(): Promise<string[]>;
   /** Makes an empty place for a log and holds it. "conflict" where the name is taken. */
   create(name: string): Promise<LogStore>;
-  /** Takes the log for writing: "not_found", or "locked" with the holder's pid in the message. */
+  /**
+   * Takes the log for writing: "not_found", "tampered" where its commit records are gone, or "locked" with the
+   * holder's pid in the message. What is read from it may not be durable yet: an earlier process may have been
+   * killed before a sync, or seen one fail. Recovery therefore appends once more what it verified in the tail,
+   * and commits, before anything leaves.
+   */
   open(name: string): Promise<LogStore>;
   /** Opens the log for reading, also while somebody writes. "not_found". */
   openReader(name: string): Promise<LogReader>;

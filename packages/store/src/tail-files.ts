@@ -112,7 +112,7 @@ export class TailFiles {
   }
 
   async close(): Promise<void> {
-    for (const first of [...this.#open.keys()]) await this.forget(first);
+    for (const first of this.#open.keys()) await this.forget(first);
   }
 
   /** Real zeros, not a hole: a hole would be filled, and synced as such, at the append. */

@@ -1,0 +1,18 @@
+/** What the routes share. Made once by `createServer`. */
+import type { Access } from "./access.ts";
+import type { BodyBudget } from "./body-budget.ts";
+import type { Limits } from "./limits.ts";
+import type { Metrics } from "./metrics.ts";
+import type { LogRegistry } from "./registry.ts";
+
+export interface ServerContext {
+  readonly logs: LogRegistry;
+  readonly access: Access;
+  readonly limits: Limits;
+  readonly budget: BodyBudget;
+  readonly metrics: Metrics;
+  /** Aborted when the server begins to stop: whoever waits for something to happen is let go. */
+  readonly stopping: AbortSignal;
+  /** False until all logs are open. */
+  readonly isReady: () => boolean;
+}
