@@ -102,32 +102,44 @@ export class Reading {
   }
 
   async *entries(options: EntriesOptions): AsyncGenerator<LoggedEntry, void> {
-    const { to, since, limit, wait, signal } = options;
+    const { to, since, wait, signal } = options;
     let from = options.from;
-    let left = limit ?? Number.POSITIVE_INFINITY;
+    let left = options.limit ?? Number.POSITIVE_INFINITY;
     for (;;) {
-      const query = queryOf({
-        ...options,
-        from,
-        since: from === undefined ? since : undefined,
-        left,
-      });
-      const page = readPage(this.#transport, `${this.#path}/events?${query}`, { wait, signal });
+      // Where `since` leads is asked once; from there on the place is known.
+      const rest = { ...options, from, since: from === undefined ? since : undefined, left };
+      const page = readPage(this.#transport, `${this.#path}/events?${queryOf(rest)}`, options);
       let count = 0;
-      let step = await page.next();
-      for (; step.done !== true; step = await page.next()) {
-        const bytes = step.value;
-        // Without a place to begin at, the first entry says where the range begins.
-        const entry = readEntry(bytes, from);
+      for (;;) {
+        const step = await nextUnlessAborted(page, signal);
+        if (step === undefined) return;
+        if (step.done === true) {
+          from = nextOf(step.value, from);
+          break;
+        }
+        const entry = readEntry(step.value, from);
         from = entry.seq + 1;
         count++;
         yield entry;
       }
       left -= count;
-      from = nextOf(step.value, from);
       if (left <= 0 || (to !== undefined && (from ?? 0) >= to)) return;
       if (count === 0 && wait === undefined) return;
     }
+  }
+}
+
+/** Undefined once the caller has aborted: that is how one who follows a log comes to an end, no error. */
+async function nextUnlessAborted<T, R>(
+  steps: AsyncGenerator<T, R>,
+  signal: AbortSignal | undefined,
+): Promise<IteratorResult<T, R> | undefined> {
+  try {
+    const step = await steps.next();
+    return signal?.aborted === true ? undefined : step;
+  } catch (error) {
+    if (signal?.aborted === true) return undefined;
+    throw error;
   }
 }
 
@@ -153,7 +165,7 @@ function queryOf(parts: QueryParts): string {
 async function* readPage(
   transport: Transport,
   path: string,
-  options: { readonly wait: number | undefined; readonly signal: AbortSignal | undefined },
+  options: Pick<EntriesOptions, "wait" | "signal">,
 ): AsyncGenerator<Uint8Array, Headers> {
   const { wait, signal } = options;
   const body = transport.stream(path, { signal, waitMs: (wait ?? 0) * 1000 });

@@ -54,7 +54,7 @@ export class Sender {
   readonly #fetchFull: (fields: ReceiptFields, event: string) => Promise<FullReceipt>;
   readonly #queue: EventQueue;
   readonly #abort = new AbortController();
-  #running: Promise<void> | undefined;
+  #isRunning = false;
   /** Ends the current wait, for linger or before a retry. */
   #wake = (): void => {};
   #isLingering = false;
@@ -105,7 +105,7 @@ export class Sender {
     }
     this.#queue.push(event);
     this.#pushed++;
-    this.#running ??= this.#run();
+    if (!this.#isRunning) void this.#run();
     if (this.#isLingering && this.#isBatchFull()) this.#wake();
   }
 
@@ -140,6 +140,7 @@ export class Sender {
   }
 
   async #run(): Promise<void> {
+    this.#isRunning = true;
     const unhook = beforeExit(() => this.#onExit());
     // What else is handed over in this turn of the event loop shares the first request.
     await Promise.resolve();
@@ -148,7 +149,7 @@ export class Sender {
       const batch = this.#queue.take(this.#options.batchEventsMax, this.#batchBytesMax);
       if (batch.length > 0) await this.#deliver(batch);
     }
-    this.#running = undefined;
+    this.#isRunning = false;
     this.#isHurried = false;
     unhook();
   }

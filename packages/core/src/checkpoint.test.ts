@@ -13,7 +13,11 @@ import {
   signCheckpoint,
   verifyCheckpoint,
 } from "./checkpoint.ts";
-import { formatTimestampedSignature, parseTimestampedSignature, subtreeMessage } from "./cosignature.ts";
+import {
+  formatTimestampedSignature,
+  parseTimestampedSignature,
+  subtreeMessage,
+} from "./cosignature.ts";
 import { base64, hex, utf8 } from "./encoding.ts";
 import { isCairnError, type CairnErrorCode } from "./errors.ts";
 import { formatNote, noteSigner, parseNote } from "./note.ts";
@@ -60,7 +64,14 @@ test("any other spelling is refused", () => {
     const bad = `${origin}\n42\n${text}\n`;
     if (bad !== good) assert.throws(() => parseCheckpoint(bad), is("malformed"), text);
   }
-  for (const bad of ["", "\n", `${origin}\n42\n`, good.slice(0, -1), `\n42\n${b64}\n`, `${good}\n`]) {
+  for (const bad of [
+    "",
+    "\n",
+    `${origin}\n42\n`,
+    good.slice(0, -1),
+    `\n42\n${b64}\n`,
+    `${good}\n`,
+  ]) {
     assert.throws(() => parseCheckpoint(bad), is("malformed"), bad);
     assert.throws(() => parseCheckpoint(bad, { allowExtensions: true }), is("malformed"), bad);
   }
@@ -75,7 +86,8 @@ test("extension lines are for those who ask for them", () => {
 });
 
 test("an origin is a key name of at most 255 bytes that no seal begins with", () => {
-  for (const good of ["a", "example.com/log42", "x".repeat(255), "cairnlog/seals"]) checkOrigin(good);
+  for (const good of ["a", "example.com/log42", "x".repeat(255), "cairnlog/seals"])
+    checkOrigin(good);
   const bad = ["", "a b", "a+b", "a\n", "x".repeat(256), "cairnlog/seal/", "cairnlog/seal/v1"];
   for (const text of bad) assert.throws(() => checkOrigin(text), is("malformed"), text);
   const seal = `cairnlog/seal/v1\n42\n${base64(root)}\n`;
@@ -88,8 +100,14 @@ test("the ML-DSA-44 message is that of tlog-cosignature, byte for byte", () => {
   assert.equal(
     hex(message),
     "737562747265652f76310a00" + // "subtree/v1\n\0"
-      "03" + "776974" + "0000010000000005" + "01" + "6f" +
-      "0000000000000000" + "0000000000000007" + hex(root),
+      "03" +
+      "776974" +
+      "0000010000000005" +
+      "01" +
+      "6f" +
+      "0000000000000000" +
+      "0000000000000007" +
+      hex(root),
   );
   const inner = { origin: "o", start: 8, end: 16, hash: root };
   assert.ok(hex(subtreeMessage("wit", 0, inner)).includes("00000000000000080000000000000010"));

@@ -102,7 +102,8 @@ export function parseCheckpoint(
   }
   const size = parseDecimal(sizeText, "tree size");
   const root = parseBase64(rootText);
-  if (root.length !== hashByteLength) throw refuse(`its root hash has ${root.length} bytes, not 32`);
+  if (root.length !== hashByteLength)
+    throw refuse(`its root hash has ${root.length} bytes, not 32`);
   if (extensions.includes("")) throw refuse("it has an empty line");
   if (extensions.length > 0 && options.allowExtensions !== true) {
     throw refuse(`it has extension lines, from ${JSON.stringify(extensions[0]!.slice(0, 80))} on`);
@@ -180,7 +181,10 @@ export async function signSubtree(
       if (vkey.type === signatureTypes.ed25519) {
         return signatureLine(vkey.name, vkey.id, await signer.sign(textBytes));
       }
-      assert(vkey.type === signatureTypes.mlDsa44Cosignature, "a log signs with types 0x01 and 0x06");
+      assert(
+        vkey.type === signatureTypes.mlDsa44Cosignature,
+        "a log signs with types 0x01 and 0x06",
+      );
       const signature = await signer.sign(subtreeMessage(vkey.name, 0, subtree));
       const blob = formatTimestampedSignature({ timestamp: 0, signature });
       return signatureLine(vkey.name, vkey.id, blob);

@@ -116,13 +116,7 @@ export class NameTable {
     this.#unescapedTop = this.to;
   }
 
-  #has(
-    bytes: Uint8Array,
-    buffer: Uint8Array,
-    from: number,
-    to: number,
-    finger: number,
-  ): boolean {
+  #has(bytes: Uint8Array, buffer: Uint8Array, from: number, to: number, finger: number): boolean {
     const kept = this.#names;
     for (let i = this.#base; i < this.#top; i += 3) {
       if (kept[i + 2] !== finger) continue;

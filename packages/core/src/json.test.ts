@@ -97,6 +97,22 @@ test("every short text agrees with the oracle", () => {
   everyText("truefalsn", 4, (text) => compare(utf8(`{"a":${text}}`)));
 });
 
+test("the code points around each noncharacter agree with the oracle, raw and escaped", () => {
+  const codePoints = [0xfdcf, 0xfdd0, 0xfdef, 0xfdf0, 0xd7ff, 0xe000];
+  for (let plane = 0; plane <= 16; plane++) {
+    for (const low of [0, 0xfffd, 0xfffe, 0xffff]) codePoints.push(plane * 0x10000 + low);
+  }
+  for (const codePoint of codePoints.filter((code) => code > 0)) {
+    const text = String.fromCodePoint(codePoint);
+    const units = Array.from({ length: text.length }, (_, i) => text.charCodeAt(i));
+    const escaped = units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
+    for (const spelled of [text, escaped, escaped.toUpperCase().replaceAll("U", "u")]) {
+      compare(utf8(`{"a":"${spelled}"}`));
+      compare(utf8(`{"${spelled}":"${spelled}"}`));
+    }
+  }
+});
+
 test("every one- and two-byte string, and every edge of longer sequences, agrees with the oracle", () => {
   const inString = (...middle: number[]): Uint8Array =>
     Uint8Array.from([...utf8('{"a":"'), ...middle, ...utf8('"}')]);

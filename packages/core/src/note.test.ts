@@ -26,7 +26,11 @@ const pq = noteSigner(sha256, "pq", signerFromSeed("ml-dsa-44", new Uint8Array(3
 
 function refuses(note: string | Uint8Array, what: string): void {
   const bytes = typeof note === "string" ? utf8(note) : note;
-  assert.throws(() => parseNote(bytes), (e) => isCairnError(e, "malformed"), what);
+  assert.throws(
+    () => parseNote(bytes),
+    (e) => isCairnError(e, "malformed"),
+    what,
+  );
 }
 
 async function unverified(note: string, vkeys = [alice.vkey]): Promise<void> {
@@ -92,7 +96,10 @@ test("64 signature lines are read, 65 are not, nor is a note above its size", ()
   assert.equal(parseNote(utf8("t\n\n" + specLine.repeat(64))).signatures.length, 64);
   refuses("t\n\n" + specLine.repeat(65), "65 lines");
   const large = new Uint8Array(noteBytesMax + 1).fill(0x61);
-  assert.throws(() => parseNote(large), (e) => isCairnError(e, "too_large"));
+  assert.throws(
+    () => parseNote(large),
+    (e) => isCairnError(e, "too_large"),
+  );
 });
 
 test("unknown keys are skipped, known ones must match", async () => {
@@ -154,5 +161,5 @@ test("whatever text is signed comes back, and one changed byte does not", async 
     bytes[at % bytes.length]! ^= 1;
     await assert.rejects(verifyNote(nodeCrypto, bytes, [alice.vkey]), (e) => isCairnError(e));
   });
-  await fc.assert(property, { seed: 6962, numRuns: 200 });
+  await fc.assert(property, { seed: 6962, numRuns: 100 });
 });

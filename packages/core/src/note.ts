@@ -1,5 +1,6 @@
 /**
- * Signed notes (C2SP signed-note): a text, a blank line, and one or more lines `— <name> <base64(key ID || signature)>`.
+ * Signed notes (C2SP signed-note): a text, a blank line, and one or more lines
+ * `— <name> <base64(key ID || signature)>`.
  *
  * A parsed note is not yet trusted: its text must be ignored until `verifySignatures` returned. What a signature
  * covers depends on its key's type and on what the text is, so checkpoints and seals bring their own `MessageOf`;
@@ -63,7 +64,10 @@ const lineStart = "— ";
 /** Reads a note. "malformed" with the byte where it stops being one, "too_large" above `noteBytesMax`. */
 export function parseNote(bytes: Uint8Array): Note {
   if (bytes.length > noteBytesMax) {
-    throw new CairnError("too_large", `a note has at most ${noteBytesMax} bytes, not ${bytes.length}`);
+    throw new CairnError(
+      "too_large",
+      `a note has at most ${noteBytesMax} bytes, not ${bytes.length}`,
+    );
   }
   checkControls(bytes);
   const whole = parseUtf8(bytes);
@@ -77,7 +81,7 @@ export function parseNote(bytes: Uint8Array): Note {
   const text = whole.slice(0, blank + 1);
   if (!whole.endsWith("\n")) throw refuse(whole.length, "the last line does not end in a newline");
   const signatures: NoteSignature[] = [];
-  for (let at = blank + 2; at < whole.length; ) {
+  for (let at = blank + 2; at < whole.length;) {
     const end = whole.indexOf("\n", at);
     if (signatures.length === noteSignaturesMax) {
       throw refuse(at, `it has more than ${noteSignaturesMax} signature lines`);

@@ -61,7 +61,11 @@ test("impossible seals are neither written nor read", () => {
     { lastTime: "2026-02-30T05:00:00.122Z" },
   ];
   for (const change of changes) {
-    assert.throws(() => formatSeal({ ...seal, ...change }), is("malformed"), JSON.stringify(change));
+    assert.throws(
+      () => formatSeal({ ...seal, ...change }),
+      is("malformed"),
+      JSON.stringify(change),
+    );
   }
   const text = formatSeal(seal);
   const bad = [
@@ -112,7 +116,10 @@ test("no flipped byte gives a seal another meaning that verifies", async () => {
       assert.equal(verdict.verified.length, 1);
     } catch (error) {
       const known = ["malformed", "unverified", "unsupported_version"] as const;
-      assert.ok(known.some((code) => isCairnError(error, code)), `byte ${at}: ${String(error)}`);
+      assert.ok(
+        known.some((code) => isCairnError(error, code)),
+        `byte ${at}: ${String(error)}`,
+      );
     }
   }
 });

@@ -139,7 +139,8 @@ function checkSeal(seal: Seal): void {
   if (fileHash.length !== hashByteLength) {
     throw refuse(`its file hash has ${fileHash.length} bytes, not 32`);
   }
-  if (parseLogTime(lastTime) < parseLogTime(firstTime)) throw refuse("its last entry is earlier than its first");
+  if (parseLogTime(lastTime) < parseLogTime(firstTime))
+    throw refuse("its last entry is earlier than its first");
 }
 
 function subtreeOf(seal: Seal): Subtree {

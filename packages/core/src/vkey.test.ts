@@ -14,7 +14,11 @@ const sha256: Sha256 = (bytes) => new Uint8Array(hash("sha256", bytes, "buffer")
 const specKey = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
 
 function refuses(text: string): void {
-  assert.throws(() => parseVkey(sha256, text), (e) => isCairnError(e, "malformed"), text);
+  assert.throws(
+    () => parseVkey(sha256, text),
+    (e) => isCairnError(e, "malformed"),
+    text,
+  );
 }
 
 test("the key of the specification is read and written back", () => {
@@ -88,6 +92,9 @@ test("the name of an ML-DSA-44 key has at most 255 bytes", () => {
   const publicKey = new Uint8Array(1312);
   const make = (name: string): unknown => makeVkey(sha256, { name, type: 6, publicKey });
   make("é".repeat(127) + "x");
-  assert.throws(() => make("é".repeat(128)), (e) => isCairnError(e, "malformed"));
+  assert.throws(
+    () => make("é".repeat(128)),
+    (e) => isCairnError(e, "malformed"),
+  );
   assert.equal(utf8("é".repeat(128)).length, 256);
 });

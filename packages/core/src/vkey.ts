@@ -112,7 +112,10 @@ export function formatVkey(vkey: Vkey): string {
 /** Reads a verifier key. "malformed" for any other spelling, an unknown type, or an ID that is not the key's. */
 export function parseVkey(sha256: Sha256, text: string): Vkey {
   const refuse = (why: string): CairnError =>
-    new CairnError("malformed", `not a verifier key (${why}): ${JSON.stringify(text.slice(0, 80))}`);
+    new CairnError(
+      "malformed",
+      `not a verifier key (${why}): ${JSON.stringify(text.slice(0, 80))}`,
+    );
   const nameEnd = text.indexOf("+");
   const idEnd = text.indexOf("+", nameEnd + 1);
   // The base64 part may itself hold plus signs, so only the first two separate.

@@ -69,8 +69,7 @@ function deterministicMlDsa(seed: Uint8Array): Signer {
   return {
     algorithm: "ml-dsa-44",
     publicKey,
-    sign: (message) =>
-      Promise.resolve(ml_dsa44.sign(message, secretKey, { extraEntropy: false })),
+    sign: (message) => Promise.resolve(ml_dsa44.sign(message, secretKey, { extraEntropy: false })),
   };
 }
 
@@ -228,9 +227,8 @@ for (const [name, crypto] of Object.entries({ nodeCrypto, webCrypto })) {
 
   test(`${name}: a witness's key alone does not make a checkpoint the log's`, async () => {
     const bytes = utf8(vectors.checkpoint.signed);
-    await assert.rejects(
-      verifyCheckpoint(crypto, bytes, witnessKeys, origin),
-      (error) => isCairnError(error, "unverified"),
+    await assert.rejects(verifyCheckpoint(crypto, bytes, witnessKeys, origin), (error) =>
+      isCairnError(error, "unverified"),
     );
   });
 }

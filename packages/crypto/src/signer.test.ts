@@ -85,12 +85,21 @@ test("what is no key file is refused", () => {
   const bad = ["", "hello", pem.slice(0, 60), pem.replace("PRIVATE", "PUBLIC"), String(secret)];
   bad.push(String(rsa.export({ format: "pem", type: "pkcs8" })));
   for (const text of bad) {
-    assert.throws(() => signerFromPem(text), (error) => isCairnError(error, "malformed"));
+    assert.throws(
+      () => signerFromPem(text),
+      (error) => isCairnError(error, "malformed"),
+    );
   }
   for (const length of [0, 31, 33]) {
     const short = new Uint8Array(length);
-    assert.throws(() => signerFromSeed("ed25519", short), (e) => isCairnError(e, "malformed"));
-    assert.throws(() => signerFromSeed("ml-dsa-44", short), (e) => isCairnError(e, "malformed"));
+    assert.throws(
+      () => signerFromSeed("ed25519", short),
+      (e) => isCairnError(e, "malformed"),
+    );
+    assert.throws(
+      () => signerFromSeed("ml-dsa-44", short),
+      (e) => isCairnError(e, "malformed"),
+    );
   }
 });
 

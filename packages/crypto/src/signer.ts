@@ -20,9 +20,10 @@ import { plainBytes } from "./node.ts";
 
 export interface SignerOptions {
   /**
-   * Where signing happens: "here" blocks the calling thread, "pool" uses a thread of libuv's pool. Default: "here" for
-   * Ed25519, whose 50 µs are half of what the way to the pool and back costs a lone caller; "pool" for ML-DSA-44,
-   * which takes ten times as long.
+   * Where signing happens: "here" blocks the calling thread, "pool" uses a thread of libuv's pool.
+   * Default: "here" for Ed25519, "pool" for ML-DSA-44, which takes ten times as long. Measured for
+   * Ed25519, one at a time: 47 µs here, 116 µs by way of the pool, of which the calling thread is
+   * busy for 46 µs all the same.
    */
   readonly where?: "here" | "pool";
 }
@@ -86,7 +87,10 @@ export function exportSeed(signer: Signer): Uint8Array {
   assert(key !== undefined, "the signer was made here");
   try {
     const jwk = key.export({ format: "jwk" }) as { readonly d?: string; readonly priv?: string };
-    const seed = Buffer.from((signer.algorithm === "ed25519" ? jwk.d : jwk.priv) ?? "", "base64url");
+    const seed = Buffer.from(
+      (signer.algorithm === "ed25519" ? jwk.d : jwk.priv) ?? "",
+      "base64url",
+    );
     assert(seed.length === keySizes[signer.algorithm].seed, "a private key has its seed");
     return plainBytes(seed);
   } catch (cause) {

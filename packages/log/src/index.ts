@@ -2,6 +2,7 @@
 export { systemClock, type Clock, type Timer } from "./clock.ts";
 export { EventBatch, readEvent, readNdjson } from "./event-batch.ts";
 export { readSettings, type LogSettings } from "./identity.ts";
+export { cutJsonArray, readJsonArray } from "./json-array.ts";
 export type {
   Appended,
   CommitTiming,
@@ -11,6 +12,13 @@ export type {
   SignedCheckpoint,
   StoredEntry,
 } from "./log.ts";
-export { createLog, openLog, type LogOptions, type NewLog } from "./open-log.ts";
+export {
+  createLog,
+  openLog,
+  type LogOptions,
+  type NewLog,
+  type OpenOptions,
+} from "./open-log.ts";
+export { receiptOf, record, toBatch } from "./record.ts";
 export type { Succession } from "./system-events.ts";
 export type { WriterLimits } from "./writer.ts";

@@ -1,7 +1,5 @@
-/**
- * Creating and opening logs in a store: puts the parts together. For a log in an app's own process, `embedded.ts` has
- * a shorter way.
- */
+/** Creating and opening logs: puts the parts together. `record.ts` has the short way for an app's own events. */
+import { resolve } from "node:path";
 import {
   CairnError,
   formatLogTime,
@@ -14,7 +12,7 @@ import {
   type Crypto,
 } from "@cairnlog/core";
 import { nodeCrypto, randomBytes as systemRandomBytes } from "@cairnlog/crypto";
-import type { LogStore, Store } from "@cairnlog/store";
+import { filesStore, type LogStore, type Store } from "@cairnlog/store";
 import { systemClock, type Clock } from "./clock.ts";
 import { CommitBuilder } from "./commit-builder.ts";
 import { Duplicates } from "./duplicates.ts";
@@ -81,12 +79,25 @@ export async function createLog(
   }
 }
 
+export interface OpenOptions extends LogOptions {
+  /** Creates the log where there is none, with this origin. */
+  readonly createWith?: Omit<NewLog, "name">;
+}
+
 /**
- * Opens a log for writing. "not_found", "locked" (with the holder's pid), or "tampered" if acknowledged data is damaged:
- * then the message says what, where, and how to go on.
+ * Opens a log for writing: in a store, or in the folder of that path. "not_found", "locked" (with the holder's pid), or
+ * "tampered" if acknowledged data is damaged: then the message says what, where, and how to go on.
  */
-export async function openLog(store: Store, name: string, options: LogOptions = {}): Promise<Log> {
-  const { crypto = nodeCrypto } = options;
+export async function openLog(
+  place: Store | string,
+  name: string,
+  options: OpenOptions = {},
+): Promise<Log> {
+  const { crypto = nodeCrypto, createWith } = options;
+  const store = typeof place === "string" ? filesStore({ folder: resolve(place) }) : place;
+  if (createWith !== undefined && !(await store.logs()).includes(name)) {
+    return createLog(store, { name, ...createWith }, options);
+  }
   const logStore = await store.open(name);
   try {
     const identity = await readIdentity(logStore, crypto.sha256);

@@ -54,7 +54,12 @@ export async function openState(
   const ids = new IdTable();
   await loadIds(store, sha256, idHasher, ids, segments);
   const parts = { store, sha256, tree, ids, idHasher, commit, ...last };
-  return { commit, tree, ids, recovered: await recoverTail(parts) };
+  const recovered = await recoverTail(parts);
+  // The record that was read may never have reached the medium (its sync may have failed). Before anything is said
+  // about this size, it is recorded once more.
+  const again = { ...commit, number: commit.number + 1 };
+  await store.commit(again);
+  return { commit: again, tree, ids, recovered };
 }
 
 /** The newest commit. A log that has data but no commit was tampered with; one that has neither was just created. */

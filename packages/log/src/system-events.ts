@@ -41,7 +41,10 @@ export function logCreated(created: LogCreated): Uint8Array {
 export interface RecoveredRest {
   /** Entries [from, to) were on the medium without a commit, well-formed and chained: they were kept. */
   readonly kept: { readonly from: number; readonly to: number };
-  /** What followed them and was no entry: kept aside. */
+  /**
+   * What followed them and was no entry: kept aside. `sha256` is that of the bytes, or, above 1 MiB, of the SHA-256s
+   * of their pieces of 1 MiB, one after the other.
+   */
   readonly lost: readonly {
     readonly path: string;
     readonly byteLength: number;

@@ -241,6 +241,8 @@ export class Writer {
     try {
       if (builder.entries > 0) await this.#makeDurable();
     } catch (cause) {
+      // Not one of ours: an invariant is broken. Nobody catches that, the process stops.
+      if (!isCairnError(cause)) throw cause;
       const error = commitFailed(this.#parts.logName, cause);
       for (const pending of finished) pending.reject(error);
       throw error;

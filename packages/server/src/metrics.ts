@@ -115,7 +115,7 @@ export class Metrics {
   #addLogFigures(): void {
     const statuses = (): (readonly [string, LogStatus])[] =>
       this.#logs.list().map((log) => [log.name, log.status()] as const);
-    const common = { labelNames: ["log"], registers: [this.registry] } as const;
+    const common = { labelNames: ["log"] as const, registers: [this.registry] };
     for (const [name, help, read] of gauges) {
       new Gauge({
         ...common,

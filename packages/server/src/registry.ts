@@ -1,7 +1,7 @@
 /** The logs that a server serves. Who opens and closes them is not the server's business. */
 import type { Log } from "@cairnlog/log";
 
-export interface NewLog {
+export interface RequestedLog {
   readonly name: string;
   readonly origin?: string;
   readonly public?: boolean;
@@ -12,5 +12,5 @@ export interface LogRegistry {
   /** In order of name. */
   list(): readonly Log[];
   /** Rejects with "conflict" where the name is taken, "usage" where it is not allowed. */
-  create(log: NewLog): Promise<Log>;
+  create(log: RequestedLog): Promise<Log>;
 }

@@ -96,6 +96,16 @@ describe("files: the folder", () => {
     assert.ok(leftovers.every((each) => !fs.existsSync(each)));
   });
 
+  it("may hold what another thread has not finished", async (t) => {
+    const store = realStore(t);
+    const log = await store.create("a");
+    for (const n of [1, 2]) fs.writeFileSync(`${store.location}/a/x.tmp-${n}`, "theirs");
+    await log.put("x", bytes("ours"));
+    assert.deepEqual(await log.get("x"), bytes("ours"));
+    assert.equal(fs.readFileSync(`${store.location}/a/x.tmp-1`, "utf8"), "theirs");
+    await log.close();
+  });
+
   it("may have come without its empty folders", async (t) => {
     const store = realStore(t);
     await (await store.create("a")).close();

@@ -138,10 +138,17 @@ export class ObjectFiles {
     if (folder !== "" && !this.#knownFolders.has(folder)) {
       await this.#makeFolder(folder);
     }
-    this.#temporaries += 1;
-    const temporary = temporaryPath(path, this.#temporaries);
-    const file = await this.#disk.open(`${this.#folder}/${temporary}`, "create", permissions);
-    return { temporary, file };
+    for (;;) {
+      this.#temporaries += 1;
+      const temporary = temporaryPath(path, this.#temporaries);
+      try {
+        const file = await this.#disk.open(`${this.#folder}/${temporary}`, "create", permissions);
+        return { temporary, file };
+      } catch (error) {
+        // Another thread of the holder writes the same object, or ended while it did: the next number is free.
+        if (failureCode(error) !== "EEXIST" || this.#temporaries % 1000 === 0) throw error;
+      }
+    }
   }
 
   /** As `makeFolders`, but also syncs the name of a folder that was there: its maker may have been killed. */

@@ -61,24 +61,33 @@ function randomFrom(seed: number): () => number {
 function eventOf(index: number): Uint8Array {
   if (index === 0) return utf8("{}");
   if (index === 70 || index === 65_535) {
-    return utf8(`{"type":"big","x":"${"é\\u0001\\\\".repeat(8000).slice(0, 40_000)}"}`);
+    return utf8(`{"type":"big","x":"${"é\\u0001\\\\".repeat(4000)}"}`);
   }
   if (index === 71) return utf8(`{"x":"${"a".repeat(eventByteLengthMax - 8)}"}`);
   return utf8(`{"type":"t","n":${index}}`);
 }
 
 interface Tail {
+  readonly first: number;
+  readonly prev: Hash;
   readonly bundles: Uint8Array[];
   readonly leafHashes: Hash[];
 }
 
+interface TailOptions {
+  readonly first?: number;
+  readonly prev?: Hash;
+  readonly event?: (index: number) => Uint8Array;
+}
+
 /** Frames of whole entries, as the tail file holds them. */
-function makeTail(): Tail {
+function makeTail(options: TailOptions = {}): Tail {
+  const { first: firstSeq = first, prev: prevHash = prev, event: makeEvent = eventOf } = options;
   const random = randomFrom(7);
   const bundles: Uint8Array[] = [];
   const leafHashes: Hash[] = [];
   const entry = new Uint8Array(entryByteLengthMax);
-  let before = prev;
+  let before = prevHash;
   let ms = startMs;
   for (let frame = 0; frame < frameCount; frame++) {
     const parts: Uint8Array[] = [];
@@ -87,9 +96,9 @@ function makeTail(): Tail {
       const salt = new Uint8Array(18);
       new DataView(salt.buffer).setUint32(random() % 14, random());
       ms += random() % 3;
-      const event = eventOf(index);
+      const event = makeEvent(index);
       const source = index % 1000 === 5 ? "s".repeat(64) : "api";
-      const head = { seq: first + index, prev: before, salt, time: formatLogTime(ms), source };
+      const head = { seq: firstSeq + index, prev: before, salt, time: formatLogTime(ms), source };
       const bytes = entry.slice(0, writeEntry(entry, 0, head, event, 0, event.length));
       before = leafHash(sha256, bytes);
       leafHashes.push(before);
@@ -97,7 +106,7 @@ function makeTail(): Tail {
     }
     bundles.push(new Uint8Array(Buffer.concat(parts)));
   }
-  return { bundles, leafHashes };
+  return { first: firstSeq, prev: prevHash, bundles, leafHashes };
 }
 
 const signer: NoteSigner = noteSigner(
@@ -113,8 +122,8 @@ async function seal(store: LogStore, tail: Tail): Promise<WrittenSegment> {
     path,
     crypto: nodeCrypto,
     origin,
-    first,
-    prev,
+    first: tail.first,
+    prev: tail.prev,
     previousTime,
     readEntries: async (frame) => Promise.resolve(tail.bundles[frame]!.slice()),
     sign: async (text) => signSeal([signer], text),
@@ -350,6 +359,29 @@ test("what comes back wrong from the medium is not finished", async () => {
   assert.equal(isFinished, false);
 });
 
-test("the first segment follows on 32 zero bytes, whatever the caller expects", async () => {
-  assert.deepEqual(genesisPrev(), new Uint8Array(32));
+test("an event that is not strict I-JSON is found in an entry whose hash is right", async () => {
+  const bad = utf8('{"a":1,"a":2}');
+  const event = (index: number): Uint8Array => (index === 1000 ? bad : utf8("{}"));
+  const tail = makeTail({ first: 0, prev: genesisPrev(), event });
+  const store = await memoryStore().create("log");
+  await seal(store, tail);
+  const { length: byteLength } = (await store.get(path))!;
+  const options = { reader: store, path, byteLength, crypto: nodeCrypto };
+  const { first: firstSeq, prev: before } = await checkSegment({ ...options, scanEvents: false });
+  assert.deepEqual([firstSeq, before], [0, genesisPrev()]);
+  await assert.rejects(checkSegment(options), (error: unknown) => {
+    assert.ok(isCairnError(error, "malformed"), String(error));
+    assert.equal(error.place.seq, 1000);
+    return true;
+  });
+});
+
+test("the first segment of a log follows on 32 zero bytes", async () => {
+  const tail = makeTail({ first: 0, event: () => utf8("{}") });
+  const store = await memoryStore().create("log");
+  await assert.rejects(seal(store, tail), (error: unknown) => {
+    assert.ok(isCairnError(error, "unverified"), String(error));
+    assert.match(error.message, /continue/);
+    return true;
+  });
 });

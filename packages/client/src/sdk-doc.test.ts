@@ -1,0 +1,45 @@
+/**
+ * Goal: the snippets of docs/sdk.md run as they stand, and the defaults that it names are those of the code.
+ *
+ * Method: each snippet in a process of its own, with the scripted log's address and key in place of the examples'.
+ */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { ScriptedLog } from "./scripted-log.test.ts";
+
+const run = promisify(execFile);
+const doc = await readFile(new URL("../../../docs/sdk.md", import.meta.url), "utf8");
+const snippets = [...doc.matchAll(/```ts\n([^]*?)```/g)].map((match) => match[1]!);
+
+test("the snippets run", async () => {
+  assert.equal(snippets.length, 5);
+  const log = await ScriptedLog.open();
+  const sdk = new URL("./index.ts", import.meta.url).href;
+  try {
+    for (const snippet of snippets) {
+      const script = snippet
+        .replace("cairnlog/client", sdk)
+        .replace("http://127.0.0.1:8080", log.url)
+        .replace(/"example.com\/log42[^"]*"/, JSON.stringify(log.vkey))
+        .replaceAll("…", "k");
+      const args = ["--input-type=module", "-e", script];
+      const { stderr } = await run(process.execPath, args);
+      assert.equal(stderr, "", snippet);
+    }
+    assert.equal(log.entries.length, 3);
+  } finally {
+    await log.close();
+  }
+});
+
+test("the table of options has every option, and no other", async () => {
+  const code = await readFile(new URL("./client.ts", import.meta.url), "utf8");
+  const options = /interface CairnClientOptions \{([^]*?)\n\}/.exec(code)![1]!;
+  const declared = [...options.matchAll(/readonly (\w+)\??:/g)].map((match) => match[1]!);
+  const rows = doc.slice(doc.indexOf("## Options")).matchAll(/^\| (`[^|]*) \|/gm);
+  const named = [...rows].flatMap((row) => [...row[1]!.matchAll(/`(\w+)`/g)].map((m) => m[1]!));
+  assert.deepEqual(named.sort(), declared.sort());
+});

@@ -1,0 +1,16 @@
+/** The HTTP face: API, tiles, authentication. */
+export {
+  apiKeysPath,
+  createKey,
+  listKeys,
+  revokeKey,
+  scopes,
+  type ApiKey,
+  type CreatedApiKey,
+  type NewApiKey,
+  type Scope,
+} from "./api-keys.ts";
+export { keyRing, type KeySource, type Principal } from "./key-ring.ts";
+export { defaultLimits, type Limits } from "./limits.ts";
+export type { LogRegistry, RequestedLog } from "./registry.ts";
+export { createServer, type CairnServer, type ServerOptions } from "./server.ts";
