@@ -76,7 +76,8 @@ function install() {
  */
 function npm(args) {
   const { npm_execpath: npmPath, npm_node_execpath: nodePath } = process.env;
-  const outside = (path) => !path.includes(`${sep}node_modules${sep}.bin`);
+  const own = join(root, "node_modules") + sep;
+  const outside = (path) => !`${path}${sep}`.startsWith(own);
   const options = {
     cwd: root,
     // All that npm says goes to standard error: standard output belongs to the command that was asked for.

@@ -19,5 +19,10 @@
     })
     .then(function (status) {
       if (typeof status === "number") process.exitCode = status;
+    })
+    .catch(function (error) {
+      // Not Node's own exit status for this: 1 would say "not proven".
+      console.error(error);
+      process.exit(3);
     });
 })();

@@ -192,8 +192,12 @@ test("413 splits the batch until it fits, keeps the order, and remembers", async
     log.requests.map((r) => r.ids.length),
     [10, 5, 3, 2, 5, 3, 2],
   );
-  await Promise.all(ids(3, "f").map((id) => cairn.log(event(id))));
-  assert.ok(log.requests.slice(7).every((r) => r.ids.length <= 3));
+  await Promise.all(ids(8, "f").map((id) => cairn.log(event(id))));
+  const later = log.requests.slice(7).map((r) => r.ids.length);
+  assert.ok(
+    later.every((count) => count <= 3),
+    `${later}`,
+  );
   log.eventsMax = 0;
   await assert.rejects(cairn.log(event("g")), { code: "too_large" });
 });
@@ -248,6 +252,25 @@ test("retryForMs ends the tries of what is too old, and only of that", async () 
   assert.deepEqual(lost(), ["old unavailable"]);
 });
 
+test("retryForMs is counted for each event of a batch", async () => {
+  const cairn = open({ retryForMs: 1_000 });
+  log.script.push("hold", { status: 503 });
+  const first = cairn.log(event("first"));
+  await until(() => log.requests.length === 1);
+  const old = cairn.log(event("old"));
+  clock.ms += 600;
+  const young = cairn.log(event("young"));
+  clock.ms += 600;
+  log.release();
+  await first;
+  await assert.rejects(old, { code: "unavailable" });
+  assert.equal((await young).seq, 1);
+  assert.deepEqual(
+    log.requests.map((r) => r.ids),
+    [["first"], ["old", "young"], ["young"]],
+  );
+});
+
 test("status tells since when it fails, and why", async () => {
   const cairn = open();
   clock.isHeld = true;
@@ -291,9 +314,12 @@ test("lingerMs waits for company, and not when the batch is full or somebody flu
   await until(() => clock.heldDelays.includes(50));
   await cairn.flush();
   assert.equal((await flushed).seq, 4);
+  const atOnce = cairn.log(event("flushed before it lingered"));
+  await cairn.flush();
+  assert.equal((await atOnce).seq, 5);
   assert.deepEqual(
     log.requests.map((r) => r.ids.length),
-    [1, 3, 1],
+    [1, 3, 1, 1],
   );
 });
 

@@ -93,6 +93,8 @@ test("close gives up after its time, tells of every event, and rejects", async (
   await assert.rejects(queued, { code: "unavailable" });
   assert.deepEqual(errors, ["under way unavailable", "queued unavailable"]);
   assert.equal(cairn.status().queuedEvents, 0);
+  await until(() => log.connectionsLost === 1);
+  await assert.rejects(cairn.log(event("later")), { code: "usage" });
 });
 
 async function run(body: string): Promise<{ stdout: string; stderr: string; code: number }> {

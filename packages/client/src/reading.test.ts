@@ -107,3 +107,17 @@ test("a gap, a cut answer and a line that is no entry are refused", async () => 
   const endless = changed(() => "x".repeat(70_000));
   await assert.rejects(seqs({ from: 0 }, endless), { code: "malformed" });
 });
+
+test("a reader that stops early lets go of the answer", async () => {
+  const line = Buffer.concat([log.entries[0]!, Buffer.from("\n")]);
+  let isLetGo = false;
+  const endless = new ReadableStream({
+    pull: (controller) => controller.enqueue(line),
+    cancel: () => void (isLetGo = true),
+  });
+  for await (const entry of reader(async () => new Response(endless)).entries()) {
+    assert.equal(entry.seq, 0);
+    break;
+  }
+  assert.equal(isLetGo, true);
+});

@@ -110,17 +110,22 @@ export class Reading {
       const rest = { ...options, from, since: from === undefined ? since : undefined, left };
       const page = readPage(this.#transport, `${this.#path}/events?${queryOf(rest)}`, options);
       let count = 0;
-      for (;;) {
-        const step = await nextUnlessAborted(page, signal);
-        if (step === undefined) return;
-        if (step.done === true) {
-          from = nextOf(step.value, from);
-          break;
+      try {
+        for (;;) {
+          const step = await nextUnlessAborted(page, signal);
+          if (step === undefined) return;
+          if (step.done === true) {
+            from = nextOf(step.value, from);
+            break;
+          }
+          const entry = readEntry(step.value, from);
+          from = entry.seq + 1;
+          count++;
+          yield entry;
         }
-        const entry = readEntry(step.value, from);
-        from = entry.seq + 1;
-        count++;
-        yield entry;
+      } finally {
+        // A reader that stops early, or finds an entry wrong, lets go of the request.
+        await page.return(new Headers());
       }
       left -= count;
       if (left <= 0 || (to !== undefined && (from ?? 0) >= to)) return;
@@ -189,7 +194,6 @@ async function* readPage(
       }
     }
   } finally {
-    // A reader that stops early ends the request too.
     await body.return(new Headers());
   }
 }

@@ -67,6 +67,8 @@ export class ScriptedLog {
   /** Events with this `action` are refused, one by one. */
   readonly refusedAction = "refuse me";
   entries: Uint8Array[] = [];
+  /** Requests left hanging that the client gave up. */
+  connectionsLost = 0;
   release = (): void => {};
   url = "";
   readonly #places = new Map<string, { seq: number; text: string }>();
@@ -148,7 +150,7 @@ export class ScriptedLog {
     if (lines.length > this.eventsMax) return problem(response, { status: 413, code: "too_large" });
     const step = this.script.shift() ?? "ok";
     if (step === "drop before") return void request.socket.destroy();
-    if (step === "hang") return;
+    if (step === "hang") return void response.once("close", () => this.connectionsLost++);
     if (typeof step === "object" && "status" in step) return problem(response, step);
     if (typeof step === "object" && "body" in step) {
       response.setHeader("content-type", step.type ?? "application/json");

@@ -151,7 +151,11 @@ export function encodeFrameTable(table: FrameTable): Uint8Array {
 }
 
 /** Reads the frame table. The frames must fill the file from the magic to the leaf hashes, with no gap. */
-export function parseFrameTable(bytes: Uint8Array, layout: SegmentLayout, path: string): FrameTable {
+export function parseFrameTable(
+  bytes: Uint8Array,
+  layout: SegmentLayout,
+  path: string,
+): FrameTable {
   const view = viewOf(bytes);
   const ends: number[] = [];
   const firstTimesMs: number[] = [];

@@ -136,6 +136,8 @@ function cut(place: FramePlace, seq: number): Error {
 export class FrameRestorer {
   readonly #sha256: Sha256;
   readonly #scanner = new EventScanner();
+  /** Where the event begins in the stripped entry whose head was checked last. */
+  #eventOffset = 0;
   readonly #leafHashes = new Uint8Array(bundleEntries * 32);
   #out = new Uint8Array(0);
 
@@ -197,13 +199,15 @@ export class FrameRestorer {
       this.#eventOffset = eventAt - start;
       return timeMs;
     }
-    throw explain(() => {
-      const whole = new Uint8Array(end - start + restoredMore);
-      parseEntry(whole.subarray(0, restoreEntry(whole, 0, seq, prev, stripped, start, end)));
-    }, { path: place.path, byte: place.byte }, seq);
+    throw explain(
+      () => {
+        const whole = new Uint8Array(end - start + restoredMore);
+        parseEntry(whole.subarray(0, restoreEntry(whole, 0, seq, prev, stripped, start, end)));
+      },
+      { path: place.path, byte: place.byte },
+      seq,
+    );
   }
-
-  #eventOffset = 0;
 
   #scan(
     out: Uint8Array,
@@ -217,12 +221,20 @@ export class FrameRestorer {
     try {
       this.#scanner.scan(out, eventAt, end - 1, start);
     } catch (error) {
-      throw explain(() => {
-        throw error;
-      }, { path: place.path, byte: place.byte }, seq);
+      throw explain(
+        () => {
+          throw error;
+        },
+        { path: place.path, byte: place.byte },
+        seq,
+      );
     }
     if (this.#scanner.whiteSpace > 0) {
-      throw explain(() => parseEntry(out.slice(start, end)), { path: place.path, byte: place.byte }, seq);
+      throw explain(
+        () => parseEntry(out.slice(start, end)),
+        { path: place.path, byte: place.byte },
+        seq,
+      );
     }
   }
 

@@ -191,7 +191,8 @@ async function readEnd(options: OpenSegmentOptions): Promise<SegmentEnd> {
     from = layout.frameTable;
     end = await readExactly(reader, path, from, byteLength - from);
   }
-  const part = (begin: number, until: number): Uint8Array => end.subarray(begin - from, until - from);
+  const part = (begin: number, until: number): Uint8Array =>
+    end.subarray(begin - from, until - from);
   return {
     trailer,
     layout,

@@ -12,6 +12,7 @@ import { constants, zstdCompress } from "node:zlib";
 import {
   assert,
   formatLogTime,
+  genesisPrev,
   hashFramedEntry,
   headByteLengthMax,
   isSameBytes,
@@ -205,7 +206,10 @@ async function checkWritten(options: WriteSegmentOptions, written: WrittenSegmen
     // The leaf hashes come out the same, so these are the events that were scanned when they arrived.
     scanEvents: false,
   });
-  assert(isSameBytes(checked.level1, written.level1), "a checked segment has the level-1 hashes of its root");
+  assert(
+    isSameBytes(checked.level1, written.level1),
+    "a checked segment has the level-1 hashes of its root",
+  );
 }
 
 /** Turns slices of the tail into the content of frames, and remembers what the end of the file needs. */
@@ -221,7 +225,11 @@ class FrameStripper {
   constructor(options: WriteSegmentOptions) {
     this.#options = options;
     this.#prev = options.prev;
-    const { previousTime } = options;
+    const { previousTime, first, prev, path } = options;
+    if (first === 0 && !isSameBytes(prev, genesisPrev())) {
+      const what = "cannot be sealed: entry 0 does not continue any entry";
+      throw segmentError("unverified", what, { path, seq: 0 });
+    }
     this.lastTimeMs = previousTime === undefined ? -Infinity : parseLogTime(previousTime);
   }
 
@@ -254,13 +262,22 @@ class FrameStripper {
     const length = restoreEntry(prefix, 0, seq, this.#prev, shortest, 0, 2) - 1;
     for (let i = 0; i < length; i++) {
       if (begin + i >= end || bundle[begin + i] !== prefix[i]) {
-        throw this.#refuse(seq, "it does not have this seq, or does not continue the entry before it");
+        throw this.#refuse(
+          seq,
+          "it does not have this seq, or does not continue the entry before it",
+        );
       }
     }
     return length;
   }
 
-  #checkRest(content: Uint8Array, at: number, length: number, seq: number, entry: Uint8Array): number {
+  #checkRest(
+    content: Uint8Array,
+    at: number,
+    length: number,
+    seq: number,
+    entry: Uint8Array,
+  ): number {
     const eventAt = findStrippedEvent(content, at, at + length);
     const timeMs = eventAt < 0 ? undefined : strippedTimeMs(content, at);
     if (timeMs === undefined) {
@@ -272,7 +289,10 @@ class FrameStripper {
   }
 
   #refuse(seq: number, what: string): Error {
-    return segmentError("unverified", `cannot be sealed: ${what}`, { path: this.#options.path, seq });
+    return segmentError("unverified", `cannot be sealed: ${what}`, {
+      path: this.#options.path,
+      seq,
+    });
   }
 }
 

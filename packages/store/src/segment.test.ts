@@ -78,6 +78,7 @@ interface TailOptions {
   readonly first?: number;
   readonly prev?: Hash;
   readonly event?: (index: number) => Uint8Array;
+  readonly frames?: number;
 }
 
 /** Frames of whole entries, as the tail file holds them. */
@@ -89,7 +90,7 @@ function makeTail(options: TailOptions = {}): Tail {
   const entry = new Uint8Array(entryByteLengthMax);
   let before = prevHash;
   let ms = startMs;
-  for (let frame = 0; frame < frameCount; frame++) {
+  for (let frame = 0; frame < (options.frames ?? frameCount); frame++) {
     const parts: Uint8Array[] = [];
     for (let i = 0; i < bundleEntries; i++) {
       const index = frame * bundleEntries + i;
@@ -149,14 +150,14 @@ async function check(bytes: Uint8Array, other: ExpectedSegment = {}): Promise<Ch
   });
 }
 
+const tail = makeTail();
+
 describe("a sealed segment", () => {
-  let tail: Tail;
   let written: WrittenSegment;
   let file: Uint8Array;
   let segment: SegmentReader;
 
   before(async () => {
-    tail = makeTail();
     const store = await memoryStore().create("log");
     written = await seal(store, tail);
     file = (await store.get(path))!;
@@ -180,12 +181,16 @@ describe("a sealed segment", () => {
 
   /** The error that a flip of one bit at `byte` leads to. The file is whole again afterwards. */
   async function flip(byte: number): Promise<CairnError> {
-    const bit = 1 << byte % 8;
+    const bit = 1 << (byte % 8);
     file[byte] = file[byte]! ^ bit;
     try {
       const error = await refused(file);
-      const code = byte < magic.length || byte >= file.length - magic.length ? "unsupported_version" : "";
-      assert.ok(["malformed", "unverified", code].includes(error.code), `${byte}: ${error.message}`);
+      const code =
+        byte < magic.length || byte >= file.length - magic.length ? "unsupported_version" : "";
+      assert.ok(
+        ["malformed", "unverified", code].includes(error.code),
+        `${byte}: ${error.message}`,
+      );
       assert.equal(error.place.path, path, `byte ${byte}: ${error.message}`);
       return error;
     } finally {
@@ -252,11 +257,16 @@ describe("a sealed segment", () => {
     const random = randomFrom(11);
     const { ends } = segment.table;
     for (let byte = magic.length; byte < magic.length + 24; byte++) await flip(byte);
-    for (let i = 0; i < 150; i++) {
+    for (let i = 0; i < 100; i++) {
       const byte = magic.length + (random() % (ends[3]! - magic.length));
       const frame = ends.findIndex((end) => byte < end);
       const error = await flip(byte);
-      const seq = error.place.seq!;
+      const { seq } = error.place;
+      if (seq === undefined) {
+        // A few bits of zstd change nothing in what comes out: those only the file's SHA-256 protects.
+        assert.match(error.message, /entries are whole/);
+        continue;
+      }
       assert.equal(Math.floor((seq - first) / bundleEntries), frame, error.message);
       assert.equal(error.place.byte, frame === 0 ? magic.length : ends[frame - 1]);
     }
@@ -311,7 +321,6 @@ describe("a sealed segment", () => {
 });
 
 test("a damaged tail is not sealed, and its first bad entry is named", async () => {
-  const tail = makeTail();
   const damage: readonly (readonly [string, (entry: Uint8Array) => void, string])[] = [
     ["seq", (entry) => void (entry[7] = 0x39), "unverified"],
     ["prev", (entry) => void (entry[25] = entry[25] === 0x41 ? 0x42 : 0x41), "unverified"],
@@ -337,7 +346,6 @@ test("a damaged tail is not sealed, and its first bad entry is named", async () 
 });
 
 test("what comes back wrong from the medium is not finished", async () => {
-  const tail = makeTail();
   const store = await memoryStore().create("log");
   const object = await store.begin(path);
   let isFinished = false;
@@ -362,9 +370,8 @@ test("what comes back wrong from the medium is not finished", async () => {
 test("an event that is not strict I-JSON is found in an entry whose hash is right", async () => {
   const bad = utf8('{"a":1,"a":2}');
   const event = (index: number): Uint8Array => (index === 1000 ? bad : utf8("{}"));
-  const tail = makeTail({ first: 0, prev: genesisPrev(), event });
   const store = await memoryStore().create("log");
-  await seal(store, tail);
+  await seal(store, makeTail({ first: 0, prev: genesisPrev(), event }));
   const { length: byteLength } = (await store.get(path))!;
   const options = { reader: store, path, byteLength, crypto: nodeCrypto };
   const { first: firstSeq, prev: before } = await checkSegment({ ...options, scanEvents: false });
@@ -377,9 +384,8 @@ test("an event that is not strict I-JSON is found in an entry whose hash is righ
 });
 
 test("the first segment of a log follows on 32 zero bytes", async () => {
-  const tail = makeTail({ first: 0, event: () => utf8("{}") });
   const store = await memoryStore().create("log");
-  await assert.rejects(seal(store, tail), (error: unknown) => {
+  await assert.rejects(seal(store, makeTail({ first: 0, frames: 1 })), (error: unknown) => {
     assert.ok(isCairnError(error, "unverified"), String(error));
     assert.match(error.message, /continue/);
     return true;
