@@ -12,15 +12,20 @@ import { pathWith } from "./run-child.mjs";
 
 const node = ensureInstalled();
 
-/** Each a tool from node_modules/.bin, and what to run where it fails. */
+/**
+ * A tool from node_modules/.bin with its arguments, and what may put right what it finds.
+ * @typedef {{ name: string, tool: string, args: string[], fix?: string }} Step
+ */
+
+/** @type {Step[]} */
 const steps = [
-  { name: "types", command: ["tsc", "-b"] },
-  { name: "lint", command: ["oxlint", "--type-aware", "--deny-warnings"], fix: "oxlint --fix" },
-  { name: "format", command: ["prettier", "--check", "--log-level=warn", "."], fix: "npm run format" },
-  { name: "exports", command: ["knip", "--no-progress", "--no-config-hints"] },
+  { name: "types", tool: "tsc", args: ["-b"] },
+  { name: "lint", tool: "oxlint", args: ["--type-aware", "--deny-warnings"], fix: "oxlint --fix" },
+  { name: "format", tool: "prettier", args: ["--check", "--log-level=warn", "."], fix: "npm run format" },
+  { name: "exports", tool: "knip", args: ["--no-progress", "--no-config-hints"] },
   {
     name: "style and docs",
-    command: ["node", "--test", "--test-reporter=dot", "test/style.test.ts", "test/docs.test.ts"],
+    tool: "node", args: ["--test", "--test-reporter=dot", "test/style.test.ts", "test/docs.test.ts"],
     fix: "npm run docs (for docs/errors.md)",
   },
 ];
@@ -37,10 +42,12 @@ const chosen = steps.filter(
 const results = await Promise.all(chosen.map(run));
 if (results.includes(false)) process.exit(1);
 
-async function run({ name, command: [tool, ...args], fix }) {
+/** @param {Step} step */
+async function run({ name, tool, args, fix }) {
   const start = performance.now();
   const env = { ...process.env, PATH: pathWith(node), NO_COLOR: process.stdout.isTTY ? "" : "1" };
   const child = spawn(tool, args, { cwd: root, env, shell: process.platform === "win32" });
+  /** @type {Buffer[]} */
   const output = [];
   child.stdout.on("data", (data) => output.push(data));
   child.stderr.on("data", (data) => output.push(data));

@@ -15,7 +15,12 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** What the sources need: type stripping, `node:sqlite`, zstd and ML-DSA. */
-const nodeNeeded = [24, 12];
+const nodeNeeded = { major: 24, minor: 12 };
+
+/**
+ * What both lock files say of a package, as far as it matters here.
+ * @typedef {{ version?: string, optional?: boolean, peer?: boolean, devOptional?: boolean }} LockEntry
+ */
 
 /** Installs if need be. Returns the path of the project's Node; ends the process with what to do where that fails. */
 export function ensureInstalled() {
@@ -46,13 +51,17 @@ function findDifference() {
   return undefined;
 }
 
+/**
+ * @param {string} path
+ * @returns {Record<string, LockEntry> | undefined}
+ */
 function readLock(path) {
+  if (!existsSync(path)) return undefined;
+  const text = readFileSync(path, "utf8");
   try {
-    return JSON.parse(readFileSync(path, "utf8")).packages;
-  } catch (error) {
-    if (error.code === "ENOENT") return undefined;
-    if (error instanceof SyntaxError) fail(`${path} is not JSON: restore it, then try again.`);
-    throw error;
+    return /** @type {{ packages: Record<string, LockEntry> }} */ (JSON.parse(text)).packages;
+  } catch {
+    return fail(`${path} is not JSON: restore it, then try again.`);
   }
 }
 
@@ -73,16 +82,19 @@ function install() {
 /**
  * Runs npm with the machine's Node. The project's own stands first on the PATH of a script, but `npm ci` is about to
  * remove it.
+ * @param {string[]} args
  */
 function npm(args) {
   const { npm_execpath: npmPath, npm_node_execpath: nodePath } = process.env;
   const own = join(root, "node_modules") + sep;
-  const outside = (path) => !`${path}${sep}`.startsWith(own);
+  const outside = (/** @type {string} */ path) => !`${path}${sep}`.startsWith(own);
+  const path = (process.env.PATH ?? "").split(delimiter).filter(outside).join(delimiter);
+  /** @type {import("node:child_process").SpawnSyncOptions} */
   const options = {
     cwd: root,
     // All that npm says goes to standard error: standard output belongs to the command that was asked for.
     stdio: ["inherit", 2, 2],
-    env: { ...process.env, PATH: (process.env.PATH ?? "").split(delimiter).filter(outside).join(delimiter) },
+    env: { ...process.env, PATH: path },
   };
   if (npmPath && nodePath && outside(nodePath) && npmPath.endsWith("npm-cli.js")) {
     return spawnSync(nodePath, [npmPath, ...args], options);
@@ -105,12 +117,13 @@ function reinstallNode() {
   return (
     findNode() ??
     fail(
-      `Node ${nodeNeeded.join(".")} or later is needed, and the npm package "node", which brings it, did not work here.\n` +
+      `Node ${nodeNeeded.major}.${nodeNeeded.minor} or later is needed, and the npm package "node", which brings it, did not work here.\n` +
         `This is Node ${process.versions.node}. Install a newer one from https://nodejs.org, then try again.`,
     )
   );
 }
 
+/** @param {string} node */
 function versionOf(node) {
   try {
     return execFileSync(node, ["--version"], { encoding: "utf8" }).trim().slice(1);
@@ -119,12 +132,16 @@ function versionOf(node) {
   }
 }
 
+/** @param {string} version */
 function isNewEnough(version) {
   const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
-  return major > nodeNeeded[0] || (major === nodeNeeded[0] && minor >= nodeNeeded[1]);
+  return major > nodeNeeded.major || (major === nodeNeeded.major && minor >= nodeNeeded.minor);
 }
 
-/** @returns {never} */
+/**
+ * @param {string} message
+ * @returns {never}
+ */
 function fail(message) {
   console.error(`\n${message}`);
   process.exit(3);

@@ -15,6 +15,9 @@ import { delimiter, join } from "node:path";
 import { ensureInstalled, root } from "./ensure-installed.mjs";
 import { become } from "./run-child.mjs";
 
+/** @typedef {{ name: string, proves: string, alsoIn?: string }} Tool */
+
+/** @type {Tool[]} */
 const tools = [
   { name: "strace", proves: "that no answer leaves before the syncs that cover it" },
   { name: "go", proves: "that an independent verifier accepts our logs", alsoIn: "/usr/local/go/bin" },
@@ -33,10 +36,12 @@ become(
   env,
 );
 
+/** @param {Tool} tool */
 function findTool({ name, proves, alsoIn }) {
-  if (env.PATH.split(delimiter).some((folder) => isExecutable(join(folder, name)))) return;
+  const path = env.PATH ?? "";
+  if (path.split(delimiter).some((folder) => isExecutable(join(folder, name)))) return;
   if (alsoIn !== undefined && isExecutable(join(alsoIn, name))) {
-    env.PATH += delimiter + alsoIn;
+    env.PATH = path + delimiter + alsoIn;
     return;
   }
   console.error(`\n*** ${name} is not installed: nothing will show ${proves}. ***\n`);
@@ -46,6 +51,7 @@ function findTool({ name, proves, alsoIn }) {
   }
 }
 
+/** @param {string} path */
 function isExecutable(path) {
   try {
     accessSync(path, constants.X_OK);
@@ -55,22 +61,25 @@ function isExecutable(path) {
   }
 }
 
+/** @param {string[]} args */
 function readArguments(args) {
   const flags = [];
   const files = [];
-  for (let i = 0; i < args.length; i++) {
-    const [name, value] = args[i].split("=", 2);
-    if (name === "--only-package") files.push(testsOf(value ?? args[++i]));
-    else if (name.startsWith("-")) flags.push(args[i]);
-    else files.push(args[i]);
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    if (arg === "--only-package") files.push(testsOf(rest.shift() ?? ""));
+    else if (arg.startsWith("--only-package=")) files.push(testsOf(arg.slice(15)));
+    else if (arg.startsWith("-")) flags.push(arg);
+    else files.push(arg);
   }
   return { flags, files: files.length > 0 ? files : everything };
 }
 
+/** @param {string} name */
 function testsOf(name) {
-  if (name !== undefined && existsSync(join(root, "packages", name))) {
+  if (name !== "" && existsSync(join(root, "packages", name))) {
     return `packages/${name}/src/**/*.test.ts`;
   }
-  console.error(`There is no package ${name ?? "without a name"}. Say --only-package core, for example.`);
+  console.error(`There is no package "${name}". Say --only-package core, for example.`);
   process.exit(2);
 }

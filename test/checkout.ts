@@ -27,7 +27,7 @@ export function checkoutFiles(...endings: string[]): CheckoutFile[] {
   return [...walk(root)]
     .map((path) => relative(root, path).split(sep).join("/"))
     .filter((path) => endings.some((ending) => path.endsWith(ending)))
-    .sort()
+    .sort((a, b) => (a < b ? -1 : 1))
     .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
 }
 

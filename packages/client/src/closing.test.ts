@@ -70,6 +70,7 @@ test("close delivers through an outage, and then takes nothing more", async () =
   assert.deepEqual(log.recordedIds, ["a"]);
   await assert.rejects(cairn.log(event("b")), { code: "usage" });
   await cairn.close();
+  assert.deepEqual(clock.heldDelays, [], "no timer keeps the process");
 });
 
 test("await using closes", async () => {

@@ -133,7 +133,7 @@ export class Trust {
       throw new CairnError("malformed", "the server's receipt lacks the entry");
     }
     const { origin, seq, leafHash, proof, checkpoint, entry } = value;
-    const receipt = receiptFromJson({ log: origin, seq, leafHash, proof, checkpoint });
+    const receipt = receiptFromJson({ origin, seq, leafHash, proof, checkpoint });
     const refuse = (why: string): CairnError =>
       new CairnError("unverified", why, { place: { seq: expected.seq } });
     if (receipt.seq !== expected.seq) throw refuse(`the receipt is for entry ${receipt.seq}`);

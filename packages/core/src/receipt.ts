@@ -1,7 +1,7 @@
 /**
  * Receipts: what a writer gets back for one event. The JSON form of what a tlog-proof says, with the leaf hash:
  *
- *     {"log":"<origin>","seq":42,"leafHash":"<base64>","proof":["<base64>",…],"checkpoint":"<signed note>"}
+ *     {"origin":"<origin>","seq":42,"leafHash":"<base64>","proof":["<base64>",…],"checkpoint":"<signed note>"}
  *
  * Whoever keeps receipts can prove that the log acknowledged an event, even where the log later denies it. The origin
  * in a receipt is a claim like the rest of it: which log to trust under which keys comes from the verifier.
@@ -19,7 +19,7 @@ import type { Vkey } from "./vkey.ts";
 
 export interface Receipt {
   /** The log's origin. */
-  readonly log: string;
+  readonly origin: string;
   readonly seq: number;
   readonly leafHash: Hash;
   /** Inclusion proof, from the leaf's sibling up to the child of the root. */
@@ -37,13 +37,13 @@ export interface ReceiptExpectation {
   readonly origin: string;
 }
 
-const fieldNames = ["log", "seq", "leafHash", "proof", "checkpoint"];
+const fieldNames = ["origin", "seq", "leafHash", "proof", "checkpoint"];
 
 /** The receipt as JSON text without white space. */
 export function formatReceipt(receipt: Receipt): string {
   const proof = receipt.proof.map((hash) => `"${base64(hash)}"`).join(",");
   return (
-    `{"log":${JSON.stringify(receipt.log)},"seq":${receipt.seq},` +
+    `{"origin":${JSON.stringify(receipt.origin)},"seq":${receipt.seq},` +
     `"leafHash":"${base64(receipt.leafHash)}","proof":[${proof}],` +
     `"checkpoint":${JSON.stringify(receipt.checkpoint)}}`
   );
@@ -81,8 +81,8 @@ export function receiptFromJson(value: unknown): Receipt {
   const strange = names.find((name) => !fieldNames.includes(name));
   if (strange !== undefined) throw refuse(`it has a field ${JSON.stringify(strange.slice(0, 80))}`);
   const fields = value as Readonly<Record<string, unknown>>;
-  const { log, seq, leafHash, proof, checkpoint } = fields;
-  if (typeof log !== "string" || log === "") throw refuse("`log` is not an origin");
+  const { origin, seq, leafHash, proof, checkpoint } = fields;
+  if (typeof origin !== "string" || origin === "") throw refuse("`origin` is not an origin");
   if (typeof seq !== "number" || !Number.isSafeInteger(seq) || seq < 0 || Object.is(seq, -0)) {
     throw refuse("`seq` is not a sequence number");
   }
@@ -94,7 +94,7 @@ export function receiptFromJson(value: unknown): Receipt {
   }
   parseCheckpoint(parseNote(utf8(checkpoint)).text);
   return {
-    log,
+    origin,
     seq,
     leafHash: parseHashField("leafHash", leafHash),
     proof: proof.map((hash) => parseHashField("proof", hash)),
@@ -113,11 +113,12 @@ export async function verifyReceipt(
   expected: ReceiptExpectation,
 ): Promise<VerifiedCheckpoint> {
   const { recorded, vkeys, origin } = expected;
-  const { log, seq, leafHash, proof } = receipt;
-  if (log !== origin) {
+  const { seq, leafHash, proof } = receipt;
+  if (receipt.origin !== origin) {
     throw new CairnError(
       "unverified",
-      `the receipt is of the log ${JSON.stringify(log.slice(0, 300))}, not of ${JSON.stringify(origin)}`,
+      `the receipt is of the log ${JSON.stringify(receipt.origin.slice(0, 300))}, ` +
+        `not of ${JSON.stringify(origin)}`,
     );
   }
   const expectedHash =

@@ -42,7 +42,7 @@ function proofOf(index: number): TlogProof {
 
 function receiptOf(seq: number): Receipt {
   const { proof } = proofOf(seq);
-  return { log: origin, seq, leafHash: leaves[seq]!, proof, checkpoint };
+  return { origin, seq, leafHash: leaves[seq]!, proof, checkpoint };
 }
 
 function is(code: CairnErrorCode): (error: unknown) => boolean {
@@ -137,8 +137,8 @@ test("a receipt proves the entry it is for, and no other", async () => {
     await assert.rejects(verify(receipt, { recorded: { entry: entries[next] } }), is("unverified"));
     await assert.rejects(verify({ ...receipt, seq: next }), is("unverified"));
     await assert.rejects(verify({ ...receipt, leafHash: leaves[next]! }), is("unverified"));
-    await assert.rejects(verify({ ...receipt, log: "other" }), is("unverified"));
-    await assert.rejects(verify({ ...receipt, log: "x" }, { origin: "x" }), is("unverified"));
+    await assert.rejects(verify({ ...receipt, origin: "other" }), is("unverified"));
+    await assert.rejects(verify({ ...receipt, origin: "x" }, { origin: "x" }), is("unverified"));
     await assert.rejects(verify(receipt, { vkeys: [other.vkey] }), is("unverified"));
     await assert.rejects(verify({ ...receipt, proof: [] }), is("malformed"));
   }
@@ -163,9 +163,9 @@ test("white space between the tokens of a receipt is of no account, all else is"
     text.replace('"seq":1', '"seq":-0'),
     text.replace('"seq":1', '"seq":9007199254740993'),
     text.replace('"seq":1', '"seq":1,"more":1'),
-    text.replace('"log"', '"\\u006cog"'),
+    text.replace('"origin"', '"\\u006frigin"'),
     text.replace("log.example", "log\\u002eexample"),
-    text.replace(/"log":"[^"]*"/, '"log":""'),
+    text.replace(/"origin":"[^"]*"/, '"origin":""'),
     text.replace('"proof":[', '"proof":["",'),
     text.replace('"proof":[', '"proof":[1,'),
     text.replace("\\n4\\n", "\\n04\\n"),

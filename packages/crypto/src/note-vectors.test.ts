@@ -131,7 +131,7 @@ async function makeVectors(): Promise<Record<string, unknown>> {
   const sealSubtree: Subtree = { origin, start: first, end: first + count, hash: root };
   const proof = [leaves[0]!, leaves[2]!];
   const inclusion = { index: 1, proof, checkpoint: signed };
-  const receipt = { log: origin, seq: 1, leafHash: leaves[1]!, proof, checkpoint: signed };
+  const receipt = { origin, seq: 1, leafHash: leaves[1]!, proof, checkpoint: signed };
   return {
     about,
     keys: {

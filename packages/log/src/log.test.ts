@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it, type TestContext } from "node:test";
+import { after, describe, it } from "node:test";
 import { parseEntry, parseVkey, utf8, verifyReceipt, type CairnErrorCode } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { filesStore, memoryStore, type Store } from "@cairnlog/store";
@@ -28,13 +28,16 @@ function isError(code: CairnErrorCode): (error: unknown) => boolean {
   return (error) => (error as { code?: string }).code === code;
 }
 
-async function folderStore(t: TestContext): Promise<Store> {
+const folders: string[] = [];
+after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+
+async function folderStore(): Promise<Store> {
   const folder = await mkdtemp(join(tmpdir(), "cairn-log-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return filesStore({ folder });
 }
 
-const stores: [string, (t: TestContext) => Promise<Store>][] = [
+const stores: [string, () => Promise<Store>][] = [
   ["memory", () => Promise.resolve(memoryStore())],
   ["files", folderStore],
 ];
@@ -42,7 +45,7 @@ const stores: [string, (t: TestContext) => Promise<Store>][] = [
 for (const [storeName, makeStore] of stores) {
   describe(`a log on ${storeName}`, () => {
     it("begins with entry 0, which names origin, keys and formats", async (t) => {
-      const log = await createLog(await makeStore(t), newLog, { clock: new ManualClock() });
+      const log = await createLog(await makeStore(), newLog, { clock: new ManualClock() });
       t.after(() => log.close());
       const { bytes } = await log.entry(0);
       const entry = parseEntry(bytes);
@@ -59,7 +62,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("answers with a receipt that holds against the log's key", async (t) => {
-      const log = await createLog(await makeStore(t), newLog, { clock: new ManualClock() });
+      const log = await createLog(await makeStore(), newLog, { clock: new ManualClock() });
       t.after(() => log.close());
       for (let i = 0; i < 20; i++) {
         const receipt = await record(log, event(i));
@@ -73,7 +76,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("lets concurrent appends share commits, keeps each batch in order and together", async (t) => {
-      const log = await createLog(await makeStore(t), newLog, { clock: new ManualClock() });
+      const log = await createLog(await makeStore(), newLog, { clock: new ManualClock() });
       t.after(() => log.close());
       const batches = Array.from({ length: 40 }, (_, b) =>
         toBatch(Array.from({ length: 7 }, (_, i) => event(1000 * b + i))),
@@ -91,7 +94,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("survives closing and opening, again and again", async (t) => {
-      const store = await makeStore(t);
+      const store = await makeStore();
       const clock = new ManualClock();
       let log = await createLog(store, newLog, { clock });
       for (let round = 0; round < 4; round++) {
@@ -107,7 +110,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("gives the first receipt again for the same id and bytes, also after a restart", async (t) => {
-      const store = await makeStore(t);
+      const store = await makeStore();
       let log = await createLog(store, newLog, { clock: new ManualClock() });
       const first = await log.append(toBatch([event(1), event(2), event(1)]), "api");
       assert.deepEqual([first.seq(0), first.seq(1), first.seq(2)], [1, 2, 1]);
@@ -128,7 +131,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("refuses another event under a taken id, and records that it was tried", async (t) => {
-      const log = await createLog(await makeStore(t), newLog, { clock: new ManualClock() });
+      const log = await createLog(await makeStore(), newLog, { clock: new ManualClock() });
       t.after(() => log.close());
       await log.append(toBatch([event(1)]), "api");
       const batch = toBatch([event(2), event(1, { action: "DROP" }), event(3)]);
@@ -148,7 +151,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("reports a bad event of a batch and records the others", async (t) => {
-      const log = await createLog(await makeStore(t), newLog, { clock: new ManualClock() });
+      const log = await createLog(await makeStore(), newLog, { clock: new ManualClock() });
       t.after(() => log.close());
       const lines = [event(1), event(2), event(3)].map((each) => JSON.stringify(each));
       lines.splice(1, 0, '{"type":"a.b","actor":{"id":"x"},"actor":{"id":"y"},"action":"z"}');
@@ -165,7 +168,7 @@ for (const [storeName, makeStore] of stores) {
 
     it("never lets time go back, and records a step of the clock", async (t) => {
       const clock = new ManualClock();
-      const log = await createLog(await makeStore(t), newLog, { clock });
+      const log = await createLog(await makeStore(), newLog, { clock });
       t.after(() => log.close());
       await record(log, event(1));
       clock.step(-60_000);
@@ -179,7 +182,7 @@ for (const [storeName, makeStore] of stores) {
 
     it("finds the first entry at or after a time", async (t) => {
       const clock = new ManualClock();
-      const log = await createLog(await makeStore(t), newLog, { clock });
+      const log = await createLog(await makeStore(), newLog, { clock });
       t.after(() => log.close());
       const times: number[] = [clock.now()];
       for (let i = 0; i < 30; i++) {
@@ -196,7 +199,7 @@ for (const [storeName, makeStore] of stores) {
 
     it("refuses what would overfill its queue, whole, and takes it later", async (t) => {
       const limits = { queueEventsMax: 10 };
-      const log = await createLog(await makeStore(t), newLog, { clock: new ManualClock(), limits });
+      const log = await createLog(await makeStore(), newLog, { clock: new ManualClock(), limits });
       t.after(() => log.close());
       const batch = (from: number) =>
         toBatch(Array.from({ length: 6 }, (_, i) => event(from + i)));
@@ -210,7 +213,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("commits and answers what was accepted before it closes, and refuses what comes later", async (t) => {
-      const store = await makeStore(t);
+      const store = await makeStore();
       const log = await createLog(store, newLog, { clock: new ManualClock() });
       const taken = log.append(readEvent(utf8(JSON.stringify(event(1)))), "api");
       const closed = log.close();
@@ -224,7 +227,7 @@ for (const [storeName, makeStore] of stores) {
 
     it("publishes at its beat, with both signatures", async (t) => {
       const clock = new ManualClock();
-      const log = await createLog(await makeStore(t), newLog, { clock });
+      const log = await createLog(await makeStore(), newLog, { clock });
       t.after(() => log.close());
       await record(log, event(1));
       assert.equal(log.publishedCheckpoint().size, 1);
@@ -235,7 +238,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("refuses sources that are the log's own or malformed", async (t) => {
-      const log = await createLog(await makeStore(t), newLog, { clock: new ManualClock() });
+      const log = await createLog(await makeStore(), newLog, { clock: new ManualClock() });
       t.after(() => log.close());
       for (const source of ["cairn", "", "Upper", "a b", "x".repeat(65)]) {
         await assert.rejects(log.append(toBatch([event(1)]), source), isError("usage"));
@@ -244,7 +247,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("keeps many logs apart", async (t) => {
-      const store = await makeStore(t);
+      const store = await makeStore();
       const logs = await Promise.all(
         ["a", "b", "c"].map((name) =>
           createLog(store, { name, origin: `example.com/${name}` }, { clock: new ManualClock() }),
@@ -258,7 +261,7 @@ for (const [storeName, makeStore] of stores) {
     });
 
     it("names the log that it succeeds in entry 0", async (t) => {
-      const store = await makeStore(t);
+      const store = await makeStore();
       const old = await createLog(store, { name: "old", origin: "example.com/old" });
       const checkpoint = old.publishedCheckpoint().note;
       await old.close();

@@ -23,6 +23,7 @@ import {
   type CairnError,
   type Hash,
   type NoteSigner,
+  type Seal,
 } from "@cairnlog/core";
 import { nodeCrypto, signerFromSeed } from "@cairnlog/crypto";
 import { memoryStore } from "./memory.ts";
@@ -305,6 +306,28 @@ describe("a sealed segment", () => {
     const error = await refused(newer);
     assert.equal(error.code, "unsupported_version");
     assert.match(error.message, /version 2/);
+  });
+
+  test("lies under the log's own signature are found as well", async () => {
+    const { level1, frameTable, note, trailer } = segment.layout;
+    const honest = (await check(file)).seal;
+    const reseal = async (change: Partial<Seal>, at: number, byte: number): Promise<CairnError> => {
+      const forged = file.slice();
+      if (at > 0) forged[at] = forged[at]! ^ 1;
+      const lie = { ...honest, fileHash: sha256(forged.subarray(0, note)), ...change };
+      forged.set(utf8(await signSeal([signer], lie)), note);
+      forged.set(lie.root, trailer + 12);
+      forged.set(utf8(lie.firstTime + lie.lastTime), trailer + 76);
+      const error = await refused(forged);
+      assert.equal(error.code, "unverified");
+      assert.equal(error.place.byte, byte, error.message);
+      return error;
+    };
+    await reseal({ root: sha256(utf8("another")) }, 0, level1);
+    await reseal({}, frameTable + 3 * 16 + 15, frameTable + 3 * 16 + 8);
+    await reseal({ firstTime: previousTime.replace("2026", "2025") }, 0, trailer + 76);
+    await reseal({ lastTime: honest.lastTime.replace("2026", "2027") }, 0, trailer + 100);
+    await reseal({ fileHash: sha256(utf8("another")) }, 0, note);
   });
 
   test("is refused when another key signed it", async () => {
