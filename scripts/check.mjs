@@ -21,11 +21,17 @@ const node = ensureInstalled();
 const steps = [
   { name: "types", tool: "tsc", args: ["-b"] },
   { name: "lint", tool: "oxlint", args: ["--type-aware", "--deny-warnings"], fix: "oxlint --fix" },
-  { name: "format", tool: "prettier", args: ["--check", "--log-level=warn", "."], fix: "npm run format" },
+  {
+    name: "format",
+    tool: "prettier",
+    args: ["--check", "--log-level=warn", "."],
+    fix: "npm run format",
+  },
   { name: "exports", tool: "knip", args: ["--no-progress", "--no-config-hints"] },
   {
     name: "style and docs",
-    tool: "node", args: ["--test", "--test-reporter=dot", "test/style.test.ts", "test/docs.test.ts"],
+    tool: "node",
+    args: ["--test", "--test-reporter=dot", "test/style.test.ts", "test/docs.test.ts"],
     fix: "npm run docs (for docs/errors.md)",
   },
 ];
@@ -33,7 +39,9 @@ const steps = [
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !steps.some((step) => step.name.startsWith(name)));
 if (unknown.length > 0) {
-  console.error(`There is no step ${unknown.join(", ")}. Steps: ${steps.map(({ name }) => name).join(", ")}.`);
+  console.error(
+    `There is no step ${unknown.join(", ")}. Steps: ${steps.map(({ name }) => name).join(", ")}.`,
+  );
   process.exit(2);
 }
 const chosen = steps.filter(
@@ -49,8 +57,9 @@ async function run({ name, tool, args, fix }) {
   const child = spawn(tool, args, { cwd: root, env, shell: process.platform === "win32" });
   /** @type {Buffer[]} */
   const output = [];
-  child.stdout.on("data", (data) => output.push(data));
-  child.stderr.on("data", (data) => output.push(data));
+  child.stdout.on("data", (/** @type {Buffer} */ data) => output.push(data));
+  child.stderr.on("data", (/** @type {Buffer} */ data) => output.push(data));
+  /** @type {boolean} */
   const ok = await new Promise((resolve) => {
     child.on("error", (error) => {
       output.push(Buffer.from(`${tool} could not be started: ${error.message}\n`));

@@ -12,7 +12,11 @@ import { root } from "./ensure-installed.mjs";
  * @param {string[]} args
  */
 export function become(node, args, env = process.env) {
-  const child = spawn(node, args, { cwd: root, stdio: "inherit", env: { ...env, PATH: pathWith(node, env) } });
+  const child = spawn(node, args, {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...env, PATH: pathWith(node, env) },
+  });
   // Ctrl-C at a terminal reaches the child by itself: sending it on would be a second one, which means "at once".
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
   process.on("SIGTERM", () => child.kill("SIGTERM"));

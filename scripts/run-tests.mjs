@@ -20,7 +20,11 @@ import { become } from "./run-child.mjs";
 /** @type {Tool[]} */
 const tools = [
   { name: "strace", proves: "that no answer leaves before the syncs that cover it" },
-  { name: "go", proves: "that an independent verifier accepts our logs", alsoIn: "/usr/local/go/bin" },
+  {
+    name: "go",
+    proves: "that an independent verifier accepts our logs",
+    alsoIn: "/usr/local/go/bin",
+  },
 ];
 
 const everything = ["packages/*/src/**/*.test.ts", "testing/**/*.test.ts", "test/**/*.test.ts"];

@@ -6,14 +6,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** What .gitignore names: made here, not part of the project. */
-const made = new Set([
-  ".git",
-  "node_modules",
-  "dist",
-  "dist-package",
-  "cairn-data",
-  "coverage",
-]);
+const made = new Set([".git", "node_modules", "dist", "dist-package", "cairn-data", "coverage"]);
 const madeEndings = [".tsbuildinfo", ".tgz", ".log", ".cpuprofile"];
 
 export interface CheckoutFile {

@@ -1,9 +1,9 @@
 /**
- * Goal: the SDK and the real server agree on every byte of docs/spec/http.md: receipts verify under the log's pinned
- * key, refusals come back event by event, reading gives what was written.
+ * Goal: the SDK and the real server agree on every byte of docs/spec/http.md: receipts verify under
+ * the log's pinned key, refusals come back event by event, reading gives what was written.
  *
- * Method: a server over a log in memory, on a free port of loopback; the network breaks by a `fetch` that loses the
- * answers of requests which were recorded.
+ * Method: a server over a log in memory, on a free port of loopback; the network breaks by a
+ * `fetch` that loses the answers of requests which were recorded.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -89,7 +89,7 @@ test("an answer that was lost does not record twice", async () => {
   });
   const { size } = log.status();
   const [a, b] = await Promise.all([cairn.log(event("lost-a")), cairn.log(event("lost-b"))]);
-  assert.deepEqual([a!.seq, b!.seq, a!.duplicate, b!.duplicate], [size, size + 1, true, true]);
+  assert.deepEqual([a.seq, b.seq, a.duplicate, b.duplicate], [size, size + 1, true, true]);
   assert.equal(log.status().size, size + 2);
 });
 

@@ -40,7 +40,8 @@ export function parseTimeArgument(
 function findDuration(text: string): number | undefined {
   const parts = durationPattern.exec(text);
   if (parts === null) return undefined;
-  return parseDecimal(parts[1]!.replace(/^0+(?=[0-9])/, "")) * unitMs[parts[2] as keyof typeof unitMs];
+  const count = parseDecimal(parts[1]!.replace(/^0+(?=[0-9])/, ""), "count");
+  return count * unitMs[parts[2] as keyof typeof unitMs];
 }
 
 function findTime(text: string): number | undefined {
@@ -64,5 +65,5 @@ function findTime(text: string): number | undefined {
 }
 
 function twoDigits(text: string): number {
-  return parseDecimal(text.replace(/^0(?=[0-9])/, ""));
+  return parseDecimal(text.replace(/^0(?=[0-9])/, ""), "number");
 }

@@ -1,8 +1,8 @@
 /**
- * One attempt to have a batch recorded: one request, and what its answer means for the batch. Whether and when
- * there is another attempt is the sender's to decide.
+ * One attempt to have a batch recorded: one request, and what its answer means for the batch.
+ * Whether and when there is another attempt is the sender's to decide.
  */
-import { CairnError, isCairnError } from "@cairnlog/core";
+import { isCairnError, type CairnError } from "@cairnlog/core";
 import { isPassingStatus } from "./backoff.ts";
 import { checkPlaces, parseBatchAnswer, type BatchAnswer } from "./batch-answer.ts";
 import { isJson, type Answer, type Transport } from "./transport.ts";

@@ -1,5 +1,6 @@
 /**
- * How long to wait before trying again: exponential, with jitter, and never less than the server asked for.
+ * How long to wait before trying again: exponential, with jitter, and never less than the server
+ * asked for.
  */
 import { CairnError } from "@cairnlog/core";
 
@@ -13,8 +14,8 @@ export interface BackoffLimits {
 const retryAfterMsMax = 600_000;
 
 /**
- * The delay after the `failures`-th failure in a row (from 1). `chance` is in [0, 1): half of the delay is left
- * to it, so that many clients which lost the same server do not come back in step.
+ * The delay after the `failures`-th failure in a row (from 1). `chance` is in [0, 1): half of the
+ * delay is left to it, so that many clients which lost the same server do not come back in step.
  */
 export function backoffMs(
   failures: number,
@@ -30,8 +31,8 @@ export function backoffMs(
 }
 
 /**
- * Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date in the form that senders must use. Undefined
- * for anything else: a header that nobody understands must not stop the retries.
+ * Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date in the form that senders must
+ * use. Undefined for anything else: a header that nobody understands must not stop the retries.
  */
 export function findRetryAfterMs(value: string | null, nowMs: number): number | undefined {
   if (value === null) return undefined;
@@ -49,12 +50,14 @@ function findHttpDateMs(value: string): number | undefined {
   const [day, year, hour, minute, second] = [1, 3, 4, 5, 6].map((i) =>
     Number.parseInt(parts[i]!, 10),
   );
-  const date = new Date(Date.UTC(year!, months.indexOf(parts[2]!), day!, hour!, minute!, second!));
+  const date = new Date(Date.UTC(year!, months.indexOf(parts[2]!), day, hour, minute, second));
   // Printed again it must be the same: this refuses 31 February and a wrong day of the week.
   return date.toUTCString() === value ? date.getTime() : undefined;
 }
 
-/** Statuses after which the same events are sent again: the server is busy, stopping, or cut off. */
+/**
+ * Statuses after which the same events are sent again: the server is busy, stopping, or cut off.
+ */
 const passingStatuses = new Set([408, 429, 500, 502, 503, 504, 507]);
 
 export function isPassingStatus(status: number): boolean {

@@ -1,6 +1,7 @@
 /**
- * Reads what the server says became of a batch (docs/spec/http.md, "Recording"). Nothing in it is believed before
- * it is whole and agrees with itself: a receipt that was made up is worse than none.
+ * Reads what the server says became of a batch (docs/spec/http.md, "Recording"). Nothing in it is
+ * believed before it is whole and agrees with itself: a receipt that was made up is worse than
+ * none.
  */
 import { CairnError, parseBase64, hashByteLength } from "@cairnlog/core";
 import { isObject, problemError } from "./problem.ts";
@@ -36,8 +37,9 @@ export function parseBatchAnswer(text: string, count: number): BatchAnswer {
 }
 
 /**
- * Throws "unverified" unless the places that were given out are possible: inside the tree of the checkpoint, and
- * each new one after the one before it. A duplicate has the place that it was given first.
+ * Throws "unverified" unless the places that were given out are possible: inside the tree of the
+ * checkpoint, and each new one after the one before it. A duplicate has the place that it was given
+ * first.
  */
 export function checkPlaces(results: BatchAnswer["results"], checkpointSize: number): void {
   let last = -1;

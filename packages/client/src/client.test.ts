@@ -1,14 +1,21 @@
 /**
- * Goal: what a caller relies on when handing events over. Each event ends in exactly one place: in the log once, or
- * as an error that was told. In order, in bounded memory, through every failure of server and network.
+ * Goal: what a caller relies on when handing events over. Each event ends in exactly one place: in
+ * the log once, or as an error that was told. In order, in bounded memory, through every failure of
+ * server and network.
  *
- * Method: a client with a clock that does not wait, against `ScriptedLog`, a real HTTP server that fails as told.
+ * Method: a client with a clock that does not wait, against `ScriptedLog`, a real HTTP server that
+ * fails as told.
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { CairnClient, CairnError, type CairnClientOptions, type CairnEvent } from "./index.ts";
-import type { FailureReport } from "./index.ts";
-import { FastClock, ScriptedLog, until, type Step } from "./scripted-log.test.ts";
+import {
+  CairnClient,
+  type CairnClientOptions,
+  type CairnError,
+  type CairnEvent,
+  type FailureReport,
+} from "./index.ts";
+import { FastClock, ScriptedLog, until, type Step } from "./scripted-log.testing.ts";
 
 let log: ScriptedLog;
 let clock: FastClock;
@@ -56,7 +63,12 @@ test("one event: its receipt, its bytes, the key", async () => {
   assert.equal(receipt.eventId, id);
   assert.equal(log.requests[0]!.authorization, "Bearer k-1");
   assert.deepEqual(Object.keys(JSON.parse(JSON.stringify(receipt)) as object).sort(), [
-    ...["checkpoint", "duplicate", "eventId", "leafHash", "origin", "seq"],
+    "checkpoint",
+    "duplicate",
+    "eventId",
+    "leafHash",
+    "origin",
+    "seq",
   ]);
 });
 
@@ -215,8 +227,12 @@ test("memory is bounded: a full queue rejects at once, and each rejection is tol
   assert.deepEqual(
     { ...cairn.status() },
     {
-      ...{ queuedEvents: 0, queuedBytes: 0, recordedEvents: 5, rejectedEvents: 1 },
-      ...{ failingSince: undefined, lastError: undefined },
+      queuedEvents: 0,
+      queuedBytes: 0,
+      recordedEvents: 5,
+      rejectedEvents: 1,
+      failingSince: undefined,
+      lastError: undefined,
     },
   );
   assert.equal((await cairn.log(event("again"))).seq, 5);

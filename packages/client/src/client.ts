@@ -1,10 +1,10 @@
 /**
- * The SDK's door: a client of one log of one server. `log()` hands an event over and promises its receipt; the
- * rest flushes, closes, tells how it goes, and reads.
+ * The SDK's door: a client of one log of one server. `log()` hands an event over and promises its
+ * receipt; the rest flushes, closes, tells how it goes, and reads.
  *
- * `log()` never throws and never blocks. Its promise may be ignored: each is marked as handled when it is made, so
- * that a rejection nobody awaits is no unhandledRejection; it reaches `onError`, as every rejection does. Whoever
- * awaits the promise gets the rejection as usual.
+ * `log()` never throws and never blocks. Its promise may be ignored: each is marked as handled when
+ * it is made, so that a rejection nobody awaits is no unhandledRejection; it reaches `onError`, as
+ * every rejection does. Whoever awaits the promise gets the rejection as usual.
  */
 import { CairnError, isCairnError, type CairnEvent, type Crypto } from "@cairnlog/core";
 import { gzipBytesMinDefault } from "./attempt.ts";
@@ -26,8 +26,9 @@ export interface CairnClientOptions {
   /** API key with the scope `write` for `log()`, `read` for reading. */
   readonly key?: string;
   /**
-   * The log's verifier keys, which must reach you another way than from the server. With them the checkpoint of
-   * every answer is verified before a promise resolves, and a log that goes back or forks is noticed.
+   * The log's verifier keys, which must reach you another way than from the server. With them the
+   * checkpoint of every answer is verified before a promise resolves, and a log that goes back or
+   * forks is noticed.
    */
   readonly vkeys?: readonly string[];
   /** Most events in one request. Default: 500. */
@@ -39,25 +40,37 @@ export interface CairnClientOptions {
   /** Most bytes that wait. Default: 64 MiB. */
   readonly queueBytesMax?: number;
   /**
-   * What `log()` does when the queue is full: reject with "overloaded" (the default), or take the event all the
-   * same. `wait` is for callers who await each receipt, and so bound the queue by their own number.
+   * What `log()` does when the queue is full: reject with "overloaded" (the default), or take the
+   * event all the same. `wait` is for callers who await each receipt, and so bound the queue by
+   * their own number.
    */
   readonly whenFull?: "reject" | "wait";
-  /** How long an event may wait for company, in milliseconds. Default: 0, whatever is queued goes at once. */
+  /**
+   * How long an event may wait for company, in milliseconds. Default: 0, whatever is queued goes at
+   * once.
+   */
   readonly lingerMs?: number;
   /** Batches of at least so many bytes are zipped. Default: 32 KiB; `Infinity` for never. */
   readonly gzipBytesMin?: number;
   /** How long one request may take. Default: 30,000. */
   readonly requestTimeoutMs?: number;
-  /** For how long an event is tried before its promise rejects with "unavailable". Default: for ever. */
+  /**
+   * For how long an event is tried before its promise rejects with "unavailable". Default: for
+   * ever.
+   */
   readonly retryForMs?: number;
   /** The first delay before a retry. It doubles up to `retryDelayMaxMs`. Default: 200. */
   readonly retryDelayMs?: number;
   /** Default: 30,000. A longer `Retry-After` is respected up to ten minutes. */
   readonly retryDelayMaxMs?: number;
-  /** How long a process that has nothing else to do stays for its queued events. Default: 30,000. */
+  /**
+   * How long a process that has nothing else to do stays for its queued events. Default: 30,000.
+   */
   readonly exitFlushMs?: number;
-  /** Hears of each event that was not recorded, and once of each outage. Default: a line on the console. */
+  /**
+   * Hears of each event that was not recorded, and once of each outage. Default: a line on the
+   * console.
+   */
   readonly onError?: OnError;
   readonly fetch?: Fetch;
   readonly clock?: Clock;
@@ -70,7 +83,10 @@ export interface ClientStatus {
   /** Events whose fate is not known yet, those under way among them, and their bytes. */
   readonly queuedEvents: number;
   readonly queuedBytes: number;
-  /** Events that have a receipt, and events that got an error instead. There is no third way to leave the queue. */
+  /**
+   * Events that have a receipt, and events that got an error instead. There is no third way to
+   * leave the queue.
+   */
   readonly recordedEvents: number;
   readonly rejectedEvents: number;
   /** Since when no attempt has succeeded. Undefined while all is well. */
@@ -113,8 +129,9 @@ export class CairnClient {
   }
 
   /**
-   * Hands an event over. Resolves with its receipt once it is durable in the log; rejects with the reason why it
-   * is not recorded ("invalid", "overloaded", "conflict", "forbidden", …). The event is read before `log` returns.
+   * Hands an event over. Resolves with its receipt once it is durable in the log; rejects with the
+   * reason why it is not recorded ("invalid", "overloaded", "conflict", "forbidden", …). The event
+   * is read before `log` returns.
    */
   log(event: CairnEvent): Promise<LoggedReceipt> {
     const promise = new Promise<LoggedReceipt>((resolve, reject) => {
@@ -136,8 +153,9 @@ export class CairnClient {
   }
 
   /**
-   * Takes no more events, and flushes. What is left after `timeoutMs` (30 s) is rejected with "unavailable", and
-   * then `close` rejects too. Call it when a signal ends the process: signals are not caught by the client.
+   * Takes no more events, and flushes. What is left after `timeoutMs` (30 s) is rejected with
+   * "unavailable", and then `close` rejects too. Call it when a signal ends the process: signals
+   * are not caught by the client.
    */
   close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#closed ??= this.#close(options.timeoutMs ?? closeTimeoutMsDefault);
@@ -245,7 +263,10 @@ function defaultReporter(clock: Clock): OnError {
   );
 }
 
-/** An `onError` that throws must not stop the sender; its error goes where errors of event listeners go. */
+/**
+ * An `onError` that throws must not stop the sender; its error goes where errors of event listeners
+ * go.
+ */
 function contained(onError: OnError): OnError {
   return (error, report) => {
     try {

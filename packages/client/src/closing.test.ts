@@ -1,15 +1,17 @@
 /**
- * Goal: how a client ends. `flush` and `close` wait for what was handed over; a process that runs out of work stays
- * for its events, for a bounded time; a promise that nobody awaits never ends the process.
+ * Goal: how a client ends. `flush` and `close` wait for what was handed over; a process that runs
+ * out of work stays for its events, for a bounded time; a promise that nobody awaits never ends the
+ * process.
  *
- * Method: the scripted log and a clock that does not wait; for the process itself, real child processes.
+ * Method: the scripted log and a clock that does not wait; for the process itself, real child
+ * processes.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { afterEach, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
 import { CairnClient, type CairnEvent } from "./index.ts";
-import { FastClock, ScriptedLog, until } from "./scripted-log.test.ts";
+import { FastClock, ScriptedLog, until } from "./scripted-log.testing.ts";
 
 let log: ScriptedLog;
 let clock: FastClock;

@@ -1,9 +1,10 @@
 /**
- * Ids for events that come without one: a ULID, 48 bits of time and 80 random bits in Crockford's base32, 26
- * characters. Within one millisecond, and when the clock steps back, the next id is the last one plus one: ids
- * of one client sort in the order in which they were made.
+ * Ids for events that come without one: a ULID, 48 bits of time and 80 random bits in Crockford's
+ * base32, 26 characters. Within one millisecond, and when the clock steps back, the next id is the
+ * last one plus one: ids of one client sort in the order in which they were made.
  *
- * An id must be unlikely to be guessed or met twice, because it names one event of a source for ever.
+ * An id must be unlikely to be guessed or met twice, because it names one event of a source for
+ * ever.
  */
 import { assert } from "@cairnlog/core";
 import type { Random } from "./platform.ts";

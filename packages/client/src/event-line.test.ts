@@ -1,6 +1,7 @@
 /**
- * Goal: the line holds what the caller meant, or the caller is told why not: nothing turns into `null` or `{}`, and
- * nothing is left out, without a word. Ids, delays and answers have one right form each.
+ * Goal: the line holds what the caller meant, or the caller is told why not: nothing turns into
+ * `null` or `{}`, and nothing is left out, without a word. Ids, delays and answers have one right
+ * form each.
  *
  * Method: examples with the exact text, or the exact pointer of the culprit.
  */
@@ -37,8 +38,12 @@ test("what JSON can say is said", () => {
   };
   const { text, byteLength } = renderEventLine(event, defaults);
   assert.deepEqual(JSON.parse(text), {
-    ...{ id: "ID", a: [1, null, "ü€😀\ud800"], d: "2026-01-01T00:00:00.000Z" },
-    ...{ n: { b: true }, u: "http://h/", time: "T" },
+    id: "ID",
+    a: [1, null, "ü€😀\ud800"],
+    d: "2026-01-01T00:00:00.000Z",
+    n: { b: true },
+    u: "http://h/",
+    time: "T",
   });
   assert.equal(byteLength, Buffer.byteLength(text));
 });
@@ -86,6 +91,9 @@ test("cycles, roots that are no objects, private, and too much are refused", () 
   for (const root of [undefined, null, 1, "x", [], () => 1, new Map([[1, 2]])]) {
     assert.equal(code(root), "invalid");
   }
+  const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+  assert.equal(code({ details: nested(63) }), "taken");
+  assert.equal(code({ details: nested(64) }), "invalid");
   assert.equal(code({ id: 5 }), "invalid");
   assert.equal(code({ id: "" }), "invalid");
   assert.equal(code({ private: { a: 1 } }), "private_unsupported");

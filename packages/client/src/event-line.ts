@@ -1,12 +1,15 @@
 /**
- * From a JavaScript object to the one line of JSON that goes over the wire, and into the log byte for byte.
+ * From a JavaScript object to the one line of JSON that goes over the wire, and into the log byte
+ * for byte.
  *
- * It is made once, when the event is handed over: what the caller changes later changes nothing, and a retry sends
- * the same bytes. What JSON would leave out or turn into something else without a word (NaN, an Error, a Map, an
- * undefined element) is refused: a log must not say `null` where there was something. Members whose value is
- * `undefined` are left out, as everywhere in JavaScript.
+ * It is made once, when the event is handed over: what the caller changes later changes nothing,
+ * and a retry sends the same bytes. What JSON would leave out or turn into something else without a
+ * word (NaN, an Error, a Map, an undefined element) is refused: a log must not say `null` where
+ * there was something. Members whose value is `undefined` are left out, as everywhere in
+ * JavaScript.
  *
- * Whether the event has the right shape is the log's to say; only what can never get there is refused here.
+ * Whether the event has the right shape is the log's to say; only what can never get there is
+ * refused here.
  */
 import { CairnError, type CairnErrorCode } from "@cairnlog/core";
 
@@ -30,7 +33,10 @@ export interface EventDefaults {
   time(): string;
 }
 
-/** Throws "invalid", "private_unsupported" or "too_large", with the pointer to the culprit where there is one. */
+/**
+ * Throws "invalid", "private_unsupported" or "too_large", with the pointer to the culprit where
+ * there is one.
+ */
 export function renderEventLine(event: object, defaults: EventDefaults): EventLine {
   const whole = complete(event, defaults);
   if (whole.private !== undefined) {
@@ -75,7 +81,8 @@ function toJson(event: unknown): unknown {
 }
 
 function stringify(whole: Record<string, unknown>): string {
-  // `JSON.stringify` goes depth first, and calls with the holder as `this`: the holders that are open form the path.
+  // `JSON.stringify` goes depth first, and calls with the holder as `this`: the holders that are
+  // open form the path.
   const holders: unknown[] = [];
   const keys: string[] = [];
   function check(this: unknown, key: string, value: unknown): unknown {

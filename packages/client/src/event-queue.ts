@@ -1,8 +1,9 @@
 /**
- * The events that were handed over and whose fate is not known yet: those that wait, and those under way. Bounded,
- * in order, in memory only. An event leaves when its promise is settled, once, and never otherwise.
+ * The events that were handed over and whose fate is not known yet: those that wait, and those
+ * under way. Bounded, in order, in memory only. An event leaves when its promise is settled, once,
+ * and never otherwise.
  */
-import { CairnError, assert } from "@cairnlog/core";
+import { assert, type CairnError } from "@cairnlog/core";
 import type { EventLine } from "./event-line.ts";
 import type { LoggedReceipt } from "./receipt.ts";
 
@@ -17,7 +18,10 @@ export interface PendingEvent {
 export interface QueueLimits {
   readonly eventsMax: number;
   readonly bytesMax: number;
-  /** `wait` takes events beyond the bounds: for callers that await each one and so are their own bound. */
+  /**
+   * `wait` takes events beyond the bounds: for callers that await each one and so are their own
+   * bound.
+   */
   readonly whenFull: "reject" | "wait";
 }
 
@@ -69,7 +73,9 @@ export class EventQueue {
     return this.#waiting[this.#next];
   }
 
-  /** Takes from the front: at least one, at most `eventsMax`, more than one only up to `bytesMax`. */
+  /**
+   * Takes from the front: at least one, at most `eventsMax`, more than one only up to `bytesMax`.
+   */
   take(eventsMax: number, bytesMax: number): PendingEvent[] {
     const first = this.#next;
     let bytes = 0;

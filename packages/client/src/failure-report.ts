@@ -1,6 +1,7 @@
 /**
- * Who hears of trouble when nobody awaits the promise. An event that is not recorded is never passed over in
- * silence: without an `onError`, a line is written to the console, at most one in five seconds.
+ * Who hears of trouble when nobody awaits the promise. An event that is not recorded is never
+ * passed over in silence: without an `onError`, a line is written to the console, at most one in
+ * five seconds.
  */
 import type { CairnError } from "@cairnlog/core";
 

@@ -1,16 +1,18 @@
 /**
- * What the client takes from the platform that it runs on: time, chance, and the moment before the process ends.
+ * What the client takes from the platform that it runs on: time, chance, and the moment before the
+ * process ends.
  *
- * Everything else in this package gets these as arguments, so that the tests run on a clock of their own. Only web
- * interfaces are used; `process` is looked for on `globalThis`, and where there is none nothing is hooked.
+ * Everything else in this package gets these as arguments, so that the tests run on a clock of
+ * their own. Only web interfaces are used; `process` is looked for on `globalThis`, and where there
+ * is none nothing is hooked.
  */
 
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
   /**
-   * Calls `run` once, `ms` from now, unless the returned function was called before. A timer keeps the process
-   * alive only where that is asked for.
+   * Calls `run` once, `ms` from now, unless the returned function was called before. A timer keeps
+   * the process alive only where that is asked for.
    */
   after(ms: number, run: () => void, options?: { readonly keepsAlive?: boolean }): () => void;
 }
@@ -33,8 +35,8 @@ export const systemRandom: Random = (bytes) => {
 };
 
 /**
- * Calls `run` each time the process has nothing left to do, until the returned function is called. Does nothing
- * where the platform has no such moment.
+ * Calls `run` each time the process has nothing left to do, until the returned function is called.
+ * Does nothing where the platform has no such moment.
  */
 export function beforeExit(run: () => void): () => void {
   const process = (globalThis as { process?: Partial<ExitHooks> }).process;

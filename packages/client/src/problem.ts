@@ -1,6 +1,7 @@
 /**
- * Errors on their way back: a problem document (RFC 9457) of the server becomes the CairnError that it was made
- * from, with its code and place. Whatever else answers (a proxy, a load balancer) gets the code that fits its status.
+ * Errors on their way back: a problem document (RFC 9457) of the server becomes the CairnError that
+ * it was made from, with its code and place. Whatever else answers (a proxy, a load balancer) gets
+ * the code that fits its status.
  */
 import { CairnError, errorTable, type CairnErrorCode, type ErrorPlace } from "@cairnlog/core";
 

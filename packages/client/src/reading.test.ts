@@ -1,14 +1,15 @@
 /**
- * Goal: what is read is what the log holds, byte for byte and without a gap, or an error that says what is wrong.
+ * Goal: what is read is what the log holds, byte for byte and without a gap, or an error that says
+ * what is wrong.
  *
- * Method: the scripted log, whose answers come in pieces and in pages of three; damaged answers by a `fetch` that
- * changes them.
+ * Method: the scripted log, whose answers come in pieces and in pages of three; damaged answers by
+ * a `fetch` that changes them.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { parseTlogProof, utf8 } from "@cairnlog/core";
 import { CairnClient, type EntriesOptions, type Fetch } from "./index.ts";
-import { ScriptedLog, until } from "./scripted-log.test.ts";
+import { ScriptedLog, until } from "./scripted-log.testing.ts";
 
 let log: ScriptedLog;
 let cairn: CairnClient;

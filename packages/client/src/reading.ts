@@ -1,7 +1,8 @@
 /**
- * Reading a log over HTTP: single entries, ranges, proofs, checkpoints. Each is one attempt: whoever reads can ask
- * again. Entries are read strictly, and ranges must be without a gap; that they are the log's is only proven by a
- * proof (`proof`, `LoggedReceipt.full`), or by `cairn verify` for all of them.
+ * Reading a log over HTTP: single entries, ranges, proofs, checkpoints. Each is one attempt:
+ * whoever reads can ask again. Entries are read strictly, and ranges must be without a gap; that
+ * they are the log's is only proven by a proof (`proof`, `LoggedReceipt.full`), or by `cairn
+ * verify` for all of them.
  */
 import {
   CairnError,
@@ -39,8 +40,8 @@ export interface EntriesOptions {
   /** At most so many entries. */
   readonly limit?: number;
   /**
-   * Seconds, at most 60, that each request waits at the end of the log for new entries. With it the entries go on
-   * for ever, until `to` or `limit` is reached or `signal` aborts.
+   * Seconds, at most 60, that each request waits at the end of the log for new entries. With it the
+   * entries go on for ever, until `to` or `limit` is reached or `signal` aborts.
    */
   readonly wait?: number;
   readonly signal?: AbortSignal;
@@ -134,7 +135,10 @@ export class Reading {
   }
 }
 
-/** Undefined once the caller has aborted: that is how one who follows a log comes to an end, no error. */
+/**
+ * Undefined once the caller has aborted: that is how one who follows a log comes to an end, no
+ * error.
+ */
 async function nextUnlessAborted<T, R>(
   steps: AsyncGenerator<T, R>,
   signal: AbortSignal | undefined,

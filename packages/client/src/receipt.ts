@@ -1,6 +1,7 @@
 /**
- * What a caller gets for one event: where it stands in the log, and the signed checkpoint that covers it. Plain data
- * (`JSON.stringify` keeps it); the inclusion proof is fetched when it is asked for, as few ever need it.
+ * What a caller gets for one event: where it stands in the log, and the signed checkpoint that
+ * covers it. Plain data (`JSON.stringify` keeps it); the inclusion proof is fetched when it is
+ * asked for, as few ever need it.
  */
 import type { FullReceipt } from "./trust.ts";
 
@@ -12,7 +13,10 @@ export interface ReceiptFields {
   readonly leafHash: string;
   /** Signed note, verbatim. It covers `seq`. */
   readonly checkpoint: string;
-  /** True if the very same event had been recorded before, for instance by an attempt whose answer was lost. */
+  /**
+   * True if the very same event had been recorded before, for instance by an attempt whose answer
+   * was lost.
+   */
   readonly duplicate: boolean;
   /** The event's `id`, its own or the one that it was given. */
   readonly eventId: string;
@@ -38,9 +42,10 @@ export class LoggedReceipt implements ReceiptFields {
   }
 
   /**
-   * Fetches the entry and its inclusion proof and verifies them: the entry holds the event that was sent, its hash
-   * is `leafHash`, the proof leads to the checkpoint's root, and a pinned key signed that checkpoint. Rejects with
-   * "unverified" if not. Without pinned keys nobody's signature is checked.
+   * Fetches the entry and its inclusion proof and verifies them: the entry holds the event that was
+   * sent, its hash is `leafHash`, the proof leads to the checkpoint's root, and a pinned key signed
+   * that checkpoint. Rejects with "unverified" if not. Without pinned keys nobody's signature is
+   * checked.
    */
   full(): Promise<FullReceipt> {
     return this.#fetchFull();

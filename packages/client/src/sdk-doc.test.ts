@@ -1,14 +1,16 @@
 /**
- * Goal: the snippets of docs/sdk.md run as they stand, and the defaults that it names are those of the code.
+ * Goal: the snippets of docs/sdk.md run as they stand, and the defaults that it names are those of
+ * the code.
  *
- * Method: each snippet in a process of its own, with the scripted log's address and key in place of the examples'.
+ * Method: each snippet in a process of its own, with the scripted log's address and key in place of
+ * the examples'.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { ScriptedLog } from "./scripted-log.test.ts";
+import { ScriptedLog } from "./scripted-log.testing.ts";
 
 const run = promisify(execFile);
 const doc = await readFile(new URL("../../../docs/sdk.md", import.meta.url), "utf8");
@@ -19,7 +21,7 @@ test("the snippets run", async () => {
   const log = await ScriptedLog.open();
   const sdk = new URL("./index.ts", import.meta.url).href;
   try {
-    for (const snippet of snippets) {
+    const runSnippet = async (snippet: string): Promise<void> => {
       const script = snippet
         .replace("cairnlog/client", sdk)
         .replace("http://127.0.0.1:8080", log.url)
@@ -28,7 +30,11 @@ test("the snippets run", async () => {
       const args = ["--input-type=module", "-e", script];
       const { stderr } = await run(process.execPath, args);
       assert.equal(stderr, "", snippet);
-    }
+    };
+    // The one that reads needs what the first one writes.
+    const [first, ...others] = snippets;
+    await runSnippet(first!);
+    await Promise.all(others.map(runSnippet));
     assert.equal(log.entries.length, 3);
   } finally {
     await log.close();

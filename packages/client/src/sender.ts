@@ -1,10 +1,11 @@
 /**
- * Brings the queued events to the log: one request in flight, so that they are recorded in the order in which they
- * were handed over. While it is under way the next batch gathers; there is no timer unless `lingerMs` asks for one.
+ * Brings the queued events to the log: one request in flight, so that they are recorded in the
+ * order in which they were handed over. While it is under way the next batch gathers; there is no
+ * timer unless `lingerMs` asks for one.
  *
- * Every event that was pushed is settled exactly once: with a receipt, or with the error that says why there is
- * none. Until then it is tried again with the same id and bytes, which the log recognises: an event whose answer
- * was lost is not recorded twice.
+ * Every event that was pushed is settled exactly once: with a receipt, or with the error that says
+ * why there is none. Until then it is tried again with the same id and bytes, which the log
+ * recognises: an event whose answer was lost is not recorded twice.
  */
 import { CairnError, isCairnError } from "@cairnlog/core";
 import { attempt, renderBody, type BatchBody, type Outcome } from "./attempt.ts";
@@ -41,7 +42,9 @@ export interface SenderCounts {
   readonly recordedEvents: number;
   /** Events that got an error instead. Each was reported. */
   readonly rejectedEvents: number;
-  /** Since when no attempt has succeeded, in milliseconds since 1970. Undefined while all is well. */
+  /**
+   * Since when no attempt has succeeded, in milliseconds since 1970. Undefined while all is well.
+   */
   readonly failingSinceMs: number | undefined;
   /** Of the last attempt, while failing. */
   readonly lastError: CairnError | undefined;
@@ -97,7 +100,10 @@ export class Sender {
     };
   }
 
-  /** Takes an event, or rejects it with "overloaded" if the queue is full. Never throws, never waits. */
+  /**
+   * Takes an event, or rejects it with "overloaded" if the queue is full. Never throws, never
+   * waits.
+   */
   push(event: PendingEvent): void {
     if (this.#stopped !== undefined) return this.reject(event, this.#stopped);
     if (!this.#queue.hasRoom(event.line.byteLength)) {
@@ -130,7 +136,10 @@ export class Sender {
     return new Promise((resolve) => this.#flushes.push({ target, resolve }));
   }
 
-  /** Gives up: ends the request under way, and rejects all that is queued and all that is pushed later. */
+  /**
+   * Gives up: ends the request under way, and rejects all that is queued and all that is pushed
+   * later.
+   */
   stop(error: CairnError): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = error;
@@ -231,7 +240,10 @@ export class Sender {
     await this.#deliver(batch.slice(half));
   }
 
-  /** Notes a passing failure. Returns the events that are still to be tried; rejects those that are too old. */
+  /**
+   * Notes a passing failure. Returns the events that are still to be tried; rejects those that are
+   * too old.
+   */
   #failed(batch: readonly PendingEvent[], error: CairnError): readonly PendingEvent[] {
     const { clock, retryForMs, onError } = this.#options;
     const now = clock.now();
@@ -272,7 +284,10 @@ export class Sender {
     if (this.#leave(event)) this.reject(event, error);
   }
 
-  /** True the first time: whoever gets it settles the event, before the flushes that wait for it go on. */
+  /**
+   * True the first time: whoever gets it settles the event, before the flushes that wait for it go
+   * on.
+   */
   #leave(event: PendingEvent): boolean {
     if (!this.#queue.settle(event)) return false;
     this.#settled++;
@@ -283,7 +298,10 @@ export class Sender {
   }
 }
 
-/** The error of events that were given up. Their last attempt may have been recorded without an answer. */
+/**
+ * The error of events that were given up. Their last attempt may have been recorded without an
+ * answer.
+ */
 export function unsent(why: string, lastError: CairnError | undefined): CairnError {
   const last = lastError === undefined ? "" : ` (last error: ${lastError.message})`;
   return new CairnError(

@@ -1,6 +1,6 @@
 /**
- * One HTTP request to the server, and its answer or a CairnError. Knows addresses, the key, time limits and problem
- * documents; knows nothing of batches, and tries nothing twice.
+ * One HTTP request to the server, and its answer or a CairnError. Knows addresses, the key, time
+ * limits and problem documents; knows nothing of batches, and tries nothing twice.
  */
 import { CairnError } from "@cairnlog/core";
 import { findRetryAfterMs, noAnswer } from "./backoff.ts";
@@ -46,7 +46,10 @@ export class Transport {
     this.#options = options;
   }
 
-  /** Sends; resolves with whatever came back, whole. Rejects with "unavailable" when nothing whole came. */
+  /**
+   * Sends; resolves with whatever came back, whole. Rejects with "unavailable" when nothing whole
+   * came.
+   */
   async send(path: string, request: Request = {}): Promise<Answer> {
     const limit = new TimeLimit(this.#options, request);
     try {

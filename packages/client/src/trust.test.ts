@@ -1,14 +1,14 @@
 /**
- * Goal: no promise resolves on the word of a server alone. With pinned keys a forged, rolled-back or foreign answer
- * becomes an error, and a full receipt proves the very event that was sent; with or without keys, answers that
- * contradict themselves are refused.
+ * Goal: no promise resolves on the word of a server alone. With pinned keys a forged, rolled-back
+ * or foreign answer becomes an error, and a full receipt proves the very event that was sent; with
+ * or without keys, answers that contradict themselves are refused.
  *
  * Method: the scripted log's good answers, changed in one place each.
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { CairnClient, type CairnClientOptions, type CairnEvent, type Fetch } from "./index.ts";
-import { FastClock, ScriptedLog, type BatchJson } from "./scripted-log.test.ts";
+import { FastClock, ScriptedLog, type BatchJson } from "./scripted-log.testing.ts";
 
 let log: ScriptedLog;
 beforeEach(async () => {
@@ -83,9 +83,9 @@ for (const [what, change] of changedNotes) {
 
 test("another key, and another log's name, are refused", async () => {
   const cairn = open();
-  log.signAs("example.com/scripted", 8);
+  await log.signAs("example.com/scripted", 8);
   await assert.rejects(cairn.log(event("a")), { code: "unverified" });
-  log.signAs("example.com/other", 7);
+  await log.signAs("example.com/other", 7);
   await assert.rejects(cairn.log(event("b")), { code: "unverified" });
   assert.equal((await open({ vkeys: [] }).log(event("c"))).origin, "example.com/other");
 });
@@ -137,7 +137,7 @@ for (const [what, change] of receiptChanges) {
     for (const vkeys of [[], [log.vkey]]) {
       const cairn = open({ fetch: changing(change), vkeys });
       const [receipt] = await Promise.all([cairn.log(event("a")), cairn.log(event("b"))]);
-      await assert.rejects(receipt!.full(), /CairnError/);
+      await assert.rejects(receipt.full(), /CairnError/);
     }
   });
 }
@@ -151,5 +151,12 @@ test("a log that swaps two events is found out by the full receipt", async () =>
     },
   });
   const [receipt] = await Promise.all([cairn.log(event("a")), cairn.log(event("b"))]);
-  await assert.rejects(receipt!.full(), { code: "unverified" });
+  await assert.rejects(receipt.full(), { code: "unverified" });
+});
+
+test("a log that wrote down another event than was sent is found out", async () => {
+  const cairn = open();
+  log.alter = (text) => text.replace("GET", "PUT");
+  const receipt = await cairn.log(event("a"));
+  await assert.rejects(receipt.full(), { code: "unverified", message: /event that was sent/ });
 });

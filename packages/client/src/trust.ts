@@ -1,7 +1,7 @@
 /**
- * What the client believes, and why. With pinned keys, a checkpoint counts only under a signature of one of them,
- * and the log must never go back behind one that it gave before. Without pinned keys, checkpoints are read but not
- * verified, and say so (`isVerified`).
+ * What the client believes, and why. With pinned keys, a checkpoint counts only under a signature
+ * of one of them, and the log must never go back behind one that it gave before. Without pinned
+ * keys, checkpoints are read but not verified, and say so (`isVerified`).
  *
  * The cryptography is loaded when it is needed first: a program that only writes starts without it.
  */
@@ -38,7 +38,9 @@ export interface CheckpointClaim {
   readonly isVerified: boolean;
 }
 
-/** Proof of one event that needs nobody's word but the log's key: to be kept, and shown to others. */
+/**
+ * Proof of one event that needs nobody's word but the log's key: to be kept, and shown to others.
+ */
 export interface FullReceipt {
   readonly origin: string;
   readonly seq: number;
@@ -71,7 +73,9 @@ export class Trust {
   #vkeys: Promise<readonly Vkey[]> | undefined;
   #newest: CheckpointClaim | undefined;
 
-  /** `vkeys` are the log's own verifier keys, of which any will do; empty to verify no signature. */
+  /**
+   * `vkeys` are the log's own verifier keys, of which any will do; empty to verify no signature.
+   */
   constructor(vkeys: readonly string[], loadCrypto: () => Promise<Crypto>) {
     this.#loadCrypto = loadCrypto;
     if (vkeys.length === 0) return;
@@ -109,8 +113,8 @@ export class Trust {
   }
 
   /**
-   * Notes a verified checkpoint that the log gave after the one before. "unverified" if the log went back, or shows
-   * another tree of the same size: then keep both notes, they prove it.
+   * Notes a verified checkpoint that the log gave after the one before. "unverified" if the log
+   * went back, or shows another tree of the same size: then keep both notes, they prove it.
    */
   follow(claim: CheckpointClaim): void {
     if (!claim.isVerified) return;
@@ -127,7 +131,10 @@ export class Trust {
     this.#newest = claim;
   }
 
-  /** Reads `{origin, seq, leafHash, proof, checkpoint, entry}` and verifies all of it against what was sent. */
+  /**
+   * Reads `{origin, seq, leafHash, proof, checkpoint, entry}` and verifies all of it against what
+   * was sent.
+   */
   async receipt(value: unknown, expected: ReceiptExpectation): Promise<FullReceipt> {
     if (!isObject(value) || typeof value["entry"] !== "string") {
       throw new CairnError("malformed", "the server's receipt lacks the entry");

@@ -33,7 +33,8 @@ export async function sendProblem(
     .header("cache-control", "no-store");
   if (problem.retryAfter !== undefined) void reply.header("retry-after", problem.retryAfter);
   if (problem.code === "unauthenticated") void reply.header("www-authenticate", "Bearer");
-  await reply.send(problem.text);
+  // As bytes, because to a text the framework would add a charset, which this type does not have.
+  await reply.send(Buffer.from(problem.text));
 }
 
 /** Neither a header nor a body is logged: they hold keys and events. */

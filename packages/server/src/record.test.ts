@@ -30,10 +30,10 @@ const batchOf = (answer: Answer): Batch => JSON.parse(answer.text) as Batch;
 
 /** Checks a receipt as its holder would: hash the entry, walk the proof, verify the signature. */
 async function checkReceipt(served: TestServer, receipt: Recorded): Promise<void> {
-  const { origin, seq, leafHash, proof, checkpoint } = receipt;
-  const entry = await served.send({ path: `${eventsPath}/${seq}` });
+  const { duplicate: _, ...fields } = receipt;
+  const entry = await served.send({ path: `${eventsPath}/${receipt.seq}` });
   assert.equal(entry.status, 200);
-  const parsed = receiptFromJson({ log: origin, seq, leafHash, proof, checkpoint });
+  const parsed = receiptFromJson(fields);
   const vkeys = served.log.vkeys.map((vkey) => parseVkey(vkey));
   await verifyReceipt(nodeCrypto, parsed, {
     ...{ recorded: { entry: entry.bytes }, vkeys, origin: served.log.origin },
@@ -131,7 +131,7 @@ test("bodies may be compressed, and may come in pieces", async (t) => {
   assert.deepEqual([gzipped.status, batchOf(gzipped).recorded], [200, 500]);
   const zstd = await served.send(
     postLines(zstdCompressSync(lines), {
-      ...{ "content-encoding": "zstd", "transfer-encoding": "chunked", "content-length": undefined },
+      ...{ "content-encoding": "zstd", "transfer-encoding": "chunked" },
     }),
   );
   assert.equal(zstd.status, 200);

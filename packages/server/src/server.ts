@@ -4,7 +4,7 @@
  * It knows no files but the one with the keys, opens and closes no log, and records nothing on its own account: its
  * own requests, refusals and failures are metrics and log lines, never events.
  */
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from "fastify";
+import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from "fastify";
 import swagger from "@fastify/swagger";
 import { assert, CairnError } from "@cairnlog/core";
 import { Access } from "./access.ts";
@@ -153,7 +153,7 @@ function fastifyOptions(
   };
   const common = {
     logger: logger === undefined ? false : { level: "info", stream: logger },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: limits.requestTimeoutMs,
     bodyLimit: 64 * 1024,
     forceCloseConnections: "idle" as const,

@@ -107,7 +107,9 @@ export function sendTo(url: string, sent: Sent, ca?: string): Promise<Answer> {
       ...(ca === undefined ? {} : { ca }),
       headers: {
         ...(key === undefined || key === null ? {} : { authorization: `Bearer ${key}` }),
-        ...(body === undefined ? {} : { "content-length": body.length }),
+        ...(body === undefined || headers?.["transfer-encoding"] !== undefined
+          ? {}
+          : { "content-length": body.length }),
         ...headers,
       },
     });

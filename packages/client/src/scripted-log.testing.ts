@@ -1,7 +1,8 @@
 /**
- * Not a test: the log that the client's tests talk to. A real HTTP server on loopback, with a real tree and real
- * signatures, that follows docs/spec/http.md and does what its script says: each POST takes the next step, and
- * once the script is used up everything goes well. And a clock that does not wait.
+ * Not a test: the log that the client's tests talk to. A real HTTP server on loopback, with a real
+ * tree and real signatures, that follows docs/spec/http.md and does what its script says: each POST
+ * takes the next step, and once the script is used up everything goes well. And a clock that does
+ * not wait.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -67,6 +68,8 @@ export class ScriptedLog {
   /** Events with this `action` are refused, one by one. */
   readonly refusedAction = "refuse me";
   entries: Uint8Array[] = [];
+  /** What a lying log writes down in the place of an event. */
+  alter = (text: string): string => text;
   /** Requests left hanging that the client gave up. */
   connectionsLost = 0;
   release = (): void => {};
@@ -190,7 +193,7 @@ export class ScriptedLog {
       source: "scripted",
     };
     const out = new Uint8Array(entryByteLengthMax);
-    const event = utf8(text);
+    const event = utf8(this.alter(text));
     const entry = out.slice(0, writeEntry(out, 0, head, event, 0, event.length));
     this.entries.push(entry);
     this.#leaves.push(hashLeaf(sha256, entry));
@@ -245,8 +248,9 @@ export class ScriptedLog {
 }
 
 /**
- * A clock on which nobody waits: short delays are noted in `delays` and over at the next turn of the event loop.
- * Delays from 20 s on are time limits; they end only by `expire`. While `isHeld`, short ones wait for it too.
+ * A clock on which nobody waits: short delays are noted in `delays` and over at the next turn of
+ * the event loop. Delays from 20 s on are time limits; they end only by `expire`. While `isHeld`,
+ * short ones wait for it too.
  */
 export class FastClock implements Clock {
   ms = Date.UTC(2026, 10, 23, 5);
@@ -279,7 +283,7 @@ export class FastClock implements Clock {
   /** Lets `ms` pass for every timer that is held. */
   expire(ms: number): void {
     this.ms += ms;
-    for (const [timer, delay] of [...this.#held]) {
+    for (const [timer, delay] of Array.from(this.#held)) {
       if (delay > ms) continue;
       this.#held.delete(timer);
       timer();
