@@ -48,7 +48,7 @@ export function checkPlaces(results: BatchAnswer["results"], checkpointSize: num
     if (result.seq >= checkpointSize) {
       throw new CairnError(
         "unverified",
-        `the answer places an event at ${result.seq}, its checkpoint covers ${checkpointSize} entries`,
+        `the answer places an event at ${result.seq}, beyond its checkpoint of ${checkpointSize}`,
         { place: { seq: result.seq } },
       );
     }

@@ -306,7 +306,8 @@ export function unsent(why: string, lastError: CairnError | undefined): CairnErr
   const last = lastError === undefined ? "" : ` (last error: ${lastError.message})`;
   return new CairnError(
     "unavailable",
-    `the event is not known to be recorded: ${why}${last}. Sending it again with the same id is safe`,
+    `the event is not known to be recorded: ${why}${last}. ` +
+      "Sending it again with the same id is safe",
     { cause: lastError },
   );
 }

@@ -25,6 +25,7 @@ import type { LogRegistry } from "./registry.ts";
 import { RouteTable } from "./route-table.ts";
 import { sharedSchemas } from "./schemas.ts";
 import { addTileRoutes } from "./tile-routes.ts";
+import { UnusedConnections } from "./unused-connections.ts";
 
 export interface ServerOptions {
   readonly logs: LogRegistry;
@@ -87,6 +88,7 @@ class Server implements CairnServer {
   readonly #routes: RouteTable;
   readonly #stopping: AbortController;
   readonly #limits: Limits;
+  readonly #unused: UnusedConnections;
   #stopped: Promise<void> | undefined;
 
   constructor(
@@ -101,6 +103,7 @@ class Server implements CairnServer {
     this.#routes = routes;
     this.#stopping = stopping;
     this.#limits = limits;
+    this.#unused = new UnusedConnections(app.server);
   }
 
   get routes(): CairnServer["routes"] {
@@ -132,7 +135,9 @@ class Server implements CairnServer {
     const { server } = this.#app;
     const timeout = setTimeout(() => server.closeAllConnections(), this.#limits.stopTimeoutMs);
     try {
-      await this.#app.close();
+      const closed = this.#app.close();
+      this.#unused.closeAll();
+      await closed;
     } finally {
       clearTimeout(timeout);
     }

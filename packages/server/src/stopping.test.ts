@@ -44,19 +44,22 @@ function gate(): Gate {
 test("a stop answers what was accepted, refuses what comes later, and ends all connections", async (t) => {
   const held = gate();
   const served = await serve(t, { disguise: held.disguise });
-  const idle = await openSocket(served);
+  const unused = await openSocket(served);
   const late = await openSocket(served);
-  // A request has begun on this connection, so it is not idle when the stop begins.
-  late.socket.write("GET /v1/logs HTTP/1.1\r\n");
+  const request = `GET /readyz HTTP/1.1\r\nhost: 127.0.0.1:${served.port}\r\n\r\n`;
+  // The second request on this connection has begun, so it is not idle when the stop begins.
+  const answered = new Promise((resolve) => late.socket.once("data", resolve));
+  late.socket.write(request + request.slice(0, 20));
+  await answered;
   const accepted = served.send(post(eventText("accepted")));
   await held.reached;
 
   const stopped = served.server.stop();
   assert.equal(served.server.stop(), stopped, "a second stop is the same one");
-  await idle.closed;
-  late.socket.write(`host: 127.0.0.1:${served.port}\r\n\r\n`);
+  await unused.closed;
+  late.socket.write(request.slice(20));
   const refused = await late.closed;
-  assert.ok(refused.startsWith("HTTP/1.1 503 "), refused);
+  assert.ok(refused.startsWith("HTTP/1.1 200 ") && refused.includes("HTTP/1.1 503 "), refused);
   assert.ok(refused.includes('"code":"unavailable"') && refused.includes("retry-after: 2"), refused);
   held.open();
   const answer = await accepted;

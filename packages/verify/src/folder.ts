@@ -10,13 +10,8 @@ import { nodeDisk, type Disk, type DiskFile, type SegmentSource } from "@cairnlo
 /** How deep a log's own folders go: `index/ids/<first>`. */
 const depthMax = 3;
 
-export interface FolderFile {
-  /** Relative to the folder. */
-  readonly path: string;
-  readonly byteLength: number;
-}
-
 export interface FolderListing {
+  /** Path relative to the folder → length in bytes. */
   readonly files: ReadonlyMap<string, number>;
   /** Folders, and what is neither file nor folder. */
   readonly folders: readonly string[];
