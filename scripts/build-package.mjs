@@ -72,14 +72,19 @@ function copyWorkspace(name, target) {
     for (const ending of [".js", ".d.ts"]) {
       const built = path.replace(/\.ts$/, ending);
       const text = readFileSync(join(root, "packages", name, "dist", built), "utf8");
-      writeFile(to.replace(/\.ts$/, ending), throughOwnDoors(text));
+      writeFile(to.replace(/\.ts$/, ending), withPublishedNames(text));
     }
   }
 }
 
-/** @param {string} text */
-function throughOwnDoors(text) {
-  return text.replace(/(["'])@cairnlog\/([a-z]+)/g, "$1cairnlog/$2");
+/**
+ * Names what is there in the package: our doors, and .js where tsc leaves .ts, as it does in a .d.ts.
+ * @param {string} text
+ */
+function withPublishedNames(text) {
+  return text
+    .replace(/@cairnlog\/([a-z]+)/g, "cairnlog/$1")
+    .replace(/(\bfrom |\bimport\()"(\.\/[^"]+)\.ts"/g, '$1"$2.js"');
 }
 
 /** @param {string} target */

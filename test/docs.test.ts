@@ -47,6 +47,18 @@ describe("docs", () => {
     assert.deepEqual(findings, []);
   });
 
+  it("the lock file holds the programs of every platform, so that npm ci works on each", () => {
+    const { packages } = JSON.parse(readFileSync(checkoutPath("package-lock.json"), "utf8")) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const findings = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies)
+        .filter((name) => packages[`node_modules/${name}`] === undefined)
+        .map((name) => `${path} may want ${name}`),
+    );
+    assert.deepEqual(findings, []);
+  });
+
   it("the lock file names no registry: each machine asks the one that it was told", () => {
     const lock = readFileSync(checkoutPath("package-lock.json"), "utf8");
     assert.deepEqual(lock.match(/"resolved": "https?:[^"]*"/g) ?? [], []);

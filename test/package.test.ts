@@ -131,7 +131,7 @@ describe("the published package", { timeout: 180_000 }, () => {
     writeFileSync(join(app, "browser.ts"), consumer(["client", "core"]) + known);
     const types = ["--typeRoots", checkoutPath("node_modules/@types"), "--types", "node"];
     await compile("node.ts", ["--skipLibCheck", ...types]);
-    await compile("browser.ts", ["--lib", "es2024,dom", "--types", ""]);
+    await compile("browser.ts", ["--lib", "es2024,dom,esnext.disposable", "--types", ""]);
   });
 
   it("the command runs", async () => {

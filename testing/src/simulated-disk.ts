@@ -74,7 +74,9 @@ export class SimulatedDisk implements Disk {
 
   /** The machine lost its power: this disk is dead; the one returned holds what survived, with no faults planned. */
   powerLoss(random: SeededRandom = this.#random): SimulatedDisk {
+    this.#isStopped = true;
     return this.#next(
+      this.#random.fork(),
       (survive) => this.#root.afterPowerLoss(random, survive),
       (file) => file.afterPowerLoss(random),
       (folder, survive) => folder.afterPowerLoss(random, survive),
@@ -83,7 +85,14 @@ export class SimulatedDisk implements Disk {
 
   /** The process was killed: the disk returned holds all that was written, and what was not synced still is not. */
   kill(): SimulatedDisk {
+    this.#isStopped = true;
+    return this.copy(this.#random.fork());
+  }
+
+  /** Another disk with the same content, synced or not, that goes its own way; this one lives on. No faults planned. */
+  copy(random: SeededRandom): SimulatedDisk {
     return this.#next(
+      random,
       (survive) => this.#root.afterKill(survive),
       (file) => file.afterKill(),
       (folder, survive) => folder.afterKill(survive),
@@ -300,11 +309,11 @@ export class SimulatedDisk implements Disk {
   }
 
   #next(
+    random: SeededRandom,
     surviveRoot: (survive: Survival) => SimulatedFolder,
     surviveFile: (file: SimulatedFile) => SimulatedFile,
     surviveFolder: (folder: SimulatedFolder, survive: Survival) => SimulatedFolder,
   ): SimulatedDisk {
-    this.#isStopped = true;
     const known = new Map<SimulatedNode, SimulatedNode>();
     const survive: Survival = (node) => {
       const left =
@@ -313,7 +322,7 @@ export class SimulatedDisk implements Disk {
       known.set(node, left);
       return left;
     };
-    const next = new SimulatedDisk({ random: this.#random.fork(), capacity: this.#capacity });
+    const next = new SimulatedDisk({ random, capacity: this.#capacity });
     next.#root = surviveRoot(survive);
     return next;
   }

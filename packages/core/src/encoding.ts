@@ -28,9 +28,21 @@ export function parseUtf8(bytes: Uint8Array): string {
 
 /** Writes standard base64 (RFC 4648 section 4, padded) of `bytes` into `out` at `at`; returns the end. */
 export function writeBase64(bytes: Uint8Array, out: Uint8Array, at: number): number {
-  const whole = bytes.length - (bytes.length % 3);
+  return writeBase64Range(bytes, 0, bytes.length, out, at);
+}
+
+/** The same of the bytes from `start` up to, not including, `end`. */
+export function writeBase64Range(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+): number {
+  const rest = (end - start) % 3;
+  const whole = end - rest;
   let to = at;
-  let i = 0;
+  let i = start;
   for (; i < whole; i += 3) {
     const bits = (bytes[i]! << 16) | (bytes[i + 1]! << 8) | bytes[i + 2]!;
     out[to++] = base64Codes[bits >>> 18]!;
@@ -38,7 +50,6 @@ export function writeBase64(bytes: Uint8Array, out: Uint8Array, at: number): num
     out[to++] = base64Codes[(bits >>> 6) & 63]!;
     out[to++] = base64Codes[bits & 63]!;
   }
-  const rest = bytes.length - whole;
   if (rest === 0) return to;
   const bits = (bytes[i]! << 16) | ((rest === 2 ? bytes[i + 1]! : 0) << 8);
   out[to++] = base64Codes[bits >>> 18]!;

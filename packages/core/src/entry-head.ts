@@ -33,9 +33,9 @@ const middle = ascii(
   `,"prev":"${" ".repeat(44)}","salt":"${" ".repeat(24)}","time":"${" ".repeat(24)}","source":"`,
 );
 const eventLabel = ascii('","event":');
-const prevOffset = 9;
+export const prevOffset = 9;
 export const prevEndOffset = prevOffset + 44 + 2;
-const saltOffset = prevOffset + 44 + 10;
+export const saltOffset = prevOffset + 44 + 10;
 const timeOffset = saltOffset + 24 + 10;
 const sourceOffset = timeOffset + logTimeLength + 12;
 
@@ -62,7 +62,7 @@ export function isSource(text: string): boolean {
 }
 
 /** Writes `seq` in decimal; returns the end. */
-function writeSeq(seq: number, out: Uint8Array, at: number): number {
+export function writeSeq(seq: number, out: Uint8Array, at: number): number {
   let length = 1;
   for (let power = 10; length < 16 && seq >= power; power *= 10) length++;
   let rest = seq;

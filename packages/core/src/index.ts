@@ -170,4 +170,5 @@ export {
   writeEntry,
   type Entry,
 } from "./entry.ts";
+export { EntryRenderer } from "./entry-renderer.ts";
 export { findLogTime, formatLogTime, logTimeLength, parseLogTime } from "./time.ts";

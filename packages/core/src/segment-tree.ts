@@ -1,6 +1,6 @@
 /**
  * The tree over one segment of a log, at most 65,536 leaves, growing in memory while entries
- * arrive: every node that becomes complete is hashed at once and kept, so that proofs and tiles are
+ * arrive: every node that becomes complete is hashed once and kept, so that proofs and tiles are
  * look-ups.
  *
  * Indexes here count from the segment's first leaf. A node is written once and never again, so a
@@ -26,6 +26,8 @@ export class SegmentTree {
   #levels: Level[] = [];
   #capacity = 0;
   #leafCount = 0;
+  /** Leaves whose nodes above are hashed. */
+  #hashedLeaves = 0;
 
   constructor(sha256: Sha256) {
     this.#sha256 = sha256;
@@ -37,26 +39,18 @@ export class SegmentTree {
   }
 
   /**
-   * Appends a leaf, copying its hash, and hashes every node that it completes. The caller starts
-   * another segment when this one has 65,536 leaves. Where it throws, nothing has changed.
+   * Appends a leaf, copying its hash. The nodes above it are hashed when somebody next reads, all that are due at
+   * once: a writer does that while the medium is busy with the entries. The caller starts another segment when this
+   * one has 65,536 leaves. Where it throws, nothing has changed.
    */
   append(leafHash: Hash): void {
-    let index = this.#leafCount;
+    const index = this.#leafCount;
     if (index === this.#capacity) {
       assert(index < subtreeLeavesMax, "a segment has at most 65,536 leaves");
       this.#grow(2 * index);
     }
     assert(leafHash.length === hashByteLength, "a hash has 32 bytes");
-    const sha256 = this.#sha256;
-    const levels = this.#levels;
-    let level = levels[0]!;
-    level.bytes.set(leafHash, index * hashByteLength);
-    for (let above = 1; index % 2 === 1; above++) {
-      const parent = hashPair(sha256, level.words, index - 1);
-      index = (index - 1) / 2;
-      level = levels[above]!;
-      level.bytes.set(parent, index * hashByteLength);
-    }
+    this.#levels[0]!.bytes.set(leafHash, index * hashByteLength);
     this.#leafCount++;
   }
 
@@ -74,6 +68,7 @@ export class SegmentTree {
    * segment's level-1 tile is hashes(8, 0, width).
    */
   hashes(level: number, begin: number, end: number): Uint8Array {
+    if (level > 0 && this.#hashedLeaves < this.#leafCount) this.#hashNodes();
     const nodes = this.#levels[level];
     assert(nodes !== undefined, "the level is one of the segment");
     assert(begin >= 0 && begin <= end && end <= this.nodeCount(level), "the nodes are complete");
@@ -83,6 +78,24 @@ export class SegmentTree {
   /** How many nodes of a level are complete. */
   nodeCount(level: number): number {
     return Math.floor(this.#leafCount / 2 ** level);
+  }
+
+  /** Hashes every node that the leaves since the last time complete, level by level. */
+  #hashNodes(): void {
+    const sha256 = this.#sha256;
+    let from = this.#hashedLeaves;
+    let to = this.#leafCount;
+    for (let height = 1; height < this.#levels.length; height++) {
+      const below = this.#levels[height - 1]!.words;
+      const { bytes } = this.#levels[height]!;
+      from = Math.floor(from / 2);
+      to = Math.floor(to / 2);
+      if (to === 0) break;
+      for (let index = from; index < to; index++) {
+        bytes.set(hashPair(sha256, below, 2 * index), index * hashByteLength);
+      }
+    }
+    this.#hashedLeaves = this.#leafCount;
   }
 
   #grow(capacity: number): void {

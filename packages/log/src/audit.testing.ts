@@ -9,6 +9,7 @@ import {
   verifyCheckpoint,
   verifyConsistency,
   verifyInclusion,
+  type Crypto,
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import type { Log } from "./log.ts";
@@ -16,15 +17,10 @@ import type { Log } from "./log.ts";
 const { sha256 } = nodeCrypto;
 
 /** Checks entries, chain, times, leaf hashes, root, signatures and proofs; returns the events' texts. */
-export async function auditLog(log: Log): Promise<string[]> {
+export async function auditLog(log: Log, crypto: Crypto = nodeCrypto): Promise<string[]> {
   const vkeys = log.vkeys.map((vkey) => parseVkey(sha256, vkey));
   const durable = await log.durableCheckpoint();
-  const { checkpoint } = await verifyCheckpoint(
-    nodeCrypto,
-    utf8(durable.note),
-    vkeys,
-    log.origin,
-  );
+  const { checkpoint } = await verifyCheckpoint(crypto, utf8(durable.note), vkeys, log.origin);
   assert.equal(checkpoint.size, durable.size);
   const edge = new RightEdge(sha256);
   let prev: Uint8Array = new Uint8Array(32);
@@ -45,7 +41,7 @@ export async function auditLog(log: Log): Promise<string[]> {
   assert.deepEqual([...edge.root()], [...checkpoint.root], "the entries hash to the signed root");
   await auditProofs(log, checkpoint.size, checkpoint.root);
   const published = log.publishedCheckpoint();
-  await verifyCheckpoint(nodeCrypto, utf8(published.note), vkeys, log.origin);
+  await verifyCheckpoint(crypto, utf8(published.note), vkeys, log.origin);
   assert.deepEqual([...(await log.root(published.size))], [...published.root]);
   return events;
 }

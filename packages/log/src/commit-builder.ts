@@ -7,11 +7,10 @@
  * size, and because a log whose commit fails never goes on with this memory.
  */
 import {
-  headByteLengthMax,
+  EntryRenderer,
   hashFramedEntry,
+  headByteLengthMax,
   saltByteLength,
-  writeEntry,
-  type EntryHead,
   type Hash,
   type Sha256,
 } from "@cairnlog/core";
@@ -44,14 +43,15 @@ export class CommitBuilder {
   #used = 0;
   #parts: Part[] = [];
   #entries = 0;
-  /** Of the next entry; written over for each. */
-  readonly #head: { -readonly [Part in keyof EntryHead]: EntryHead[Part] };
+  readonly #renderer = new EntryRenderer();
+  #time = "";
+  #prev: Hash;
 
   constructor(sha256: Sha256, tree: LogTree, prev: Hash, randomFill: RandomFill) {
     this.#sha256 = sha256;
     this.#tree = tree;
     this.#randomFill = randomFill;
-    this.#head = { seq: 0, prev, salt: this.#salts, time: "", source: "" };
+    this.#prev = prev;
   }
 
   get entries(): number {
@@ -64,7 +64,7 @@ export class CommitBuilder {
 
   /** Begins a commit. `time` is the one of all its entries, 24 characters. */
   begin(time: string): void {
-    this.#head.time = time;
+    this.#time = time;
     this.#used = 0;
     this.#entries = 0;
     this.#parts = [];
@@ -82,19 +82,28 @@ export class CommitBuilder {
   ): Hash {
     const at = this.#used;
     this.#makeRoom(at + framingByteLength + headByteLengthMax + 1 + end - start);
-    const head = this.#head;
-    head.seq = this.#tree.size;
-    head.salt = this.#nextSalt();
-    head.source = source;
-    const entryEnd = writeEntry(this.#buffer, at + framingByteLength, head, bytes, start, end);
+    const buffer = this.#buffer;
+    const salt = this.#nextSalt();
+    this.#renderer.begin(this.#time, source);
+    const entryEnd = this.#renderer.write(
+      buffer,
+      at + framingByteLength,
+      this.#tree.size,
+      this.#prev,
+      this.#salts,
+      salt,
+      bytes,
+      start,
+      end,
+    );
     const entryLength = entryEnd - at - framingByteLength;
-    const leafHash = hashFramedEntry(this.#sha256, this.#buffer, at, entryLength);
+    const leafHash = hashFramedEntry(this.#sha256, buffer, at, entryLength);
     const segment = this.#tree.current();
     if (this.#parts.at(-1)?.segment !== segment) {
       this.#parts.push({ segment, tailOffset: segment.tailLength, begin: at });
     }
     this.#tree.append(segment, leafHash, framingByteLength + entryLength, idHigh, idLow);
-    head.prev = leafHash;
+    this.#prev = leafHash;
     this.#used = entryEnd;
     this.#entries++;
     return leafHash;
@@ -116,12 +125,13 @@ export class CommitBuilder {
     this.#buffer = larger;
   }
 
-  #nextSalt(): Uint8Array {
+  /** Where the next salt lies. */
+  #nextSalt(): number {
     if (this.#saltAt >= this.#salts.length) {
       this.#randomFill(this.#salts);
       this.#saltAt = 0;
     }
-    const salt = this.#salts.subarray(this.#saltAt, this.#saltAt + saltByteLength);
+    const salt = this.#saltAt;
     this.#saltAt += saltByteLength;
     return salt;
   }

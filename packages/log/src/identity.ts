@@ -17,6 +17,7 @@ import {
   type NoteSigner,
   type Seal,
   type Sha256,
+  type Signer,
 } from "@cairnlog/core";
 import { generateSigner, privateKeyPem, signerFromPem } from "@cairnlog/crypto";
 import type { LogReader, LogStore } from "@cairnlog/store";
@@ -24,6 +25,9 @@ import type { LogReader, LogStore } from "@cairnlog/store";
 const logFormat = "cairn-log/1";
 const logPath = "log.json";
 const keyPaths = { ed25519: "keys/ed25519.pem", "ml-dsa-44": "keys/ml-dsa-44.pem" } as const;
+
+/** Makes a signer of the content of a key file. */
+export type KeyReader = (pem: string) => Signer;
 
 /** What `log.json` holds. */
 export interface LogSettings {
@@ -80,6 +84,7 @@ export async function createIdentity(
   sha256: Sha256,
   identity: NewIdentity,
   randomBytes: (length: number) => Uint8Array,
+  readKey: KeyReader = signerFromPem,
 ): Promise<LogIdentity> {
   checkOrigin(identity.origin);
   const signers: NoteSigner[] = [];
@@ -88,7 +93,7 @@ export async function createIdentity(
     if ((await store.get(path)) === undefined) {
       await store.put(path, utf8(privateKeyPem(await generateSigner(algorithm))));
     }
-    signers.push(await readKey(store, sha256, path, identity.origin));
+    signers.push(await loadKey(store, sha256, path, identity.origin, readKey));
   }
   const [ed25519, mlDsa44] = signers as [NoteSigner, NoteSigner];
   const vkeys = [formatVkey(ed25519.vkey), formatVkey(mlDsa44.vkey)];
@@ -98,10 +103,15 @@ export async function createIdentity(
 }
 
 /** Reads a log's settings, and its private keys, which must be those of the settings. */
-export async function readIdentity(store: LogStore, sha256: Sha256): Promise<LogIdentity> {
+export async function readIdentity(
+  store: LogStore,
+  sha256: Sha256,
+  readKey: KeyReader = signerFromPem,
+): Promise<LogIdentity> {
   const settings = await readSettings(store);
-  const ed25519 = await readKey(store, sha256, keyPaths.ed25519, settings.origin);
-  const mlDsa44 = await readKey(store, sha256, keyPaths["ml-dsa-44"], settings.origin);
+  const { origin } = settings;
+  const ed25519 = await loadKey(store, sha256, keyPaths.ed25519, origin, readKey);
+  const mlDsa44 = await loadKey(store, sha256, keyPaths["ml-dsa-44"], origin, readKey);
   const found = [formatVkey(ed25519.vkey), formatVkey(mlDsa44.vkey)];
   if (found.some((vkey, i) => vkey !== settings.vkeys[i])) {
     throw new CairnError(
@@ -172,11 +182,12 @@ function parseSettings(bytes: Uint8Array, name: string): LogSettings {
   return settings;
 }
 
-async function readKey(
+async function loadKey(
   store: LogReader,
   sha256: Sha256,
   path: string,
   origin: string,
+  readKey: KeyReader,
 ): Promise<NoteSigner> {
   const bytes = await store.get(path);
   if (bytes === undefined) {
@@ -186,7 +197,7 @@ async function readKey(
       { place: { log: store.name, path } },
     );
   }
-  return noteSigner(sha256, origin, await signerFromPem(parseUtf8(bytes)));
+  return noteSigner(sha256, origin, readKey(parseUtf8(bytes)));
 }
 
 /** Refuses an alias that no sender can have. */

@@ -1,9 +1,10 @@
 /**
- * Cuts a JSON array into its elements without making values of them: it follows strings, escapes and brackets, and
- * nothing else. What lies inside an element is judged by the scanner, element by element.
+ * Cuts a JSON array into its elements without making values of them: it follows strings, escapes
+ * and brackets, and nothing else. What lies inside an element is judged by the scanner, element by
+ * element.
  *
- * A cut is only right while the brackets are: so the first structural error anywhere refuses the whole array, with
- * its byte, and not only the element that it is in.
+ * A cut is only right while the brackets are: so the first structural error anywhere refuses the
+ * whole array, with its byte, and not only the element that it is in.
  */
 import { CairnError, jsonDepthMax } from "@cairnlog/core";
 import { EventBatch } from "./event-batch.ts";
@@ -16,17 +17,24 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
-// An event may be `jsonDepthMax` deep. Some more is followed here, so that the scanner gets to say so of that event.
+// An event may be `jsonDepthMax` deep. Some more is followed here, so that the scanner gets to say
+// so of that event.
 const depthMax = 4 * jsonDepthMax;
 
-/** The events of a JSON array, each standing for itself. A structural error is thrown: "malformed" with its byte. */
+/**
+ * The events of a JSON array, each standing for itself. A structural error is thrown: "malformed"
+ * with its byte.
+ */
 export function readJsonArray(bytes: Uint8Array): EventBatch {
   const batch = new EventBatch(bytes, Math.max(16, Math.ceil(bytes.length / 256)));
   cutJsonArray(bytes, (start, end) => batch.add(start, end));
   return batch;
 }
 
-/** Calls `take` with the range of each element, in order. Throws "malformed" at the first structural error. */
+/**
+ * Calls `take` with the range of each element, in order. Throws "malformed" at the first structural
+ * error.
+ */
 export function cutJsonArray(bytes: Uint8Array, take: (start: number, end: number) => void): void {
   let at = skipWhiteSpace(bytes, 0);
   if (bytes[at] !== openBracket) throw unexpected(bytes, at, "'['");

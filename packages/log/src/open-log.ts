@@ -18,7 +18,7 @@ import { CommitBuilder } from "./commit-builder.ts";
 import { Duplicates } from "./duplicates.ts";
 import { History } from "./history.ts";
 import { IdHasher } from "./id-table.ts";
-import { createIdentity, readIdentity, type LogIdentity } from "./identity.ts";
+import { createIdentity, readIdentity, type KeyReader, type LogIdentity } from "./identity.ts";
 import type { Log, SignedCheckpoint } from "./log.ts";
 import { openState, type Opened } from "./opening.ts";
 import { OpenedLog } from "./opened-log.ts";
@@ -33,6 +33,8 @@ export interface LogOptions {
   /** Fresh random bytes: salts, nonces, the key of id hashes. */
   readonly randomBytes?: (byteLength: number) => Uint8Array;
   readonly crypto?: Crypto;
+  /** Makes a signer of a key file's content. Default: the platform's own. */
+  readonly readKey?: KeyReader;
   readonly limits?: Partial<WriterLimits>;
   /** How often the published checkpoint moves, at most. Default 1,000 ms. */
   readonly publishIntervalMs?: number;
@@ -69,6 +71,7 @@ export async function createLog(
         created: formatLogTime(Math.floor(clock.now())),
       },
       randomBytes,
+      options.readKey,
     );
     const log = await openStored(logStore, identity, options, created.succeeds);
     await log.publish();
@@ -100,7 +103,7 @@ export async function openLog(
   }
   const logStore = await store.open(name);
   try {
-    const identity = await readIdentity(logStore, crypto.sha256);
+    const identity = await readIdentity(logStore, crypto.sha256, options.readKey);
     return await openStored(logStore, identity, options, undefined);
   } catch (error) {
     await logStore.close();

@@ -329,9 +329,11 @@ export class Writer {
   async #makeDurable(): Promise<void> {
     const { builder, store, tree, sign } = this.#parts;
     const size = tree.size;
-    const root = tree.at(size).root();
     const parts = builder.tailParts();
-    await store.appendTail(parts);
+    const appended = store.appendTail(parts);
+    // The tree is hashed while the medium is busy with the entries.
+    const root = tree.at(size).root();
+    await appended;
     const last = parts.at(-1)!;
     const number = this.#commitNumber + 1;
     const tailOffset = last.offset + last.bytes.length;

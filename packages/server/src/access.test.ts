@@ -1,6 +1,7 @@
 /**
- * Goal: no route can be reached without the key that it requires, and none is forgotten. Method: every route that the
- * server has, times every kind of wrong key; the table here must name each route.
+ * Goal: no route can be reached without the key that it requires, and none is forgotten. Method:
+ * every route that the server has, times every kind of wrong key; the table here must name each
+ * route.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -77,20 +78,35 @@ test("every route with every kind of key", async (t) => {
       assert.equal(await status(sent, keys.otherLog), 403, `${name} with a key for another log`);
       const unknown = { ...sent, path: sent.path.replace("main", "nowhere") };
       assert.equal(await status(unknown, served.key), 404, `${name} of an unknown log`);
-      assert.equal(await status(unknown, keys.otherLog), 403, `${name}: a log that nobody may know of`);
+      assert.equal(
+        await status(unknown, keys.otherLog),
+        403,
+        `${name}: a log that nobody may know of`,
+      );
     }
     assert.equal(served.log.status().size, size, `${name}: nothing was recorded`);
     assert.equal(served.logs.get("new"), undefined, `${name}: no log was made`);
   }
-  assert.equal(await status(routes["POST /v1/logs"]!.sent, keys.otherLog), 403, "a log of another name");
-  assert.equal(await status(routes["GET /metrics"]!.sent, keys.otherLog), 403, "figures of all logs");
+  assert.equal(
+    await status(routes["POST /v1/logs"]!.sent, keys.otherLog),
+    403,
+    "a log of another name",
+  );
+  assert.equal(
+    await status(routes["GET /metrics"]!.sent, keys.otherLog),
+    403,
+    "figures of all logs",
+  );
 
   for (const [name, { requires, sent }] of Object.entries(routes)) {
     const key = requires === "none" || requires === "any" ? keys.read : keys[requires];
     const expected = sent.method === "POST" ? 201 : 200;
     assert.equal(await status(sent, key), expected, `${name} with the right key`);
     if (sent.method !== "POST") {
-      assert.equal(await status({ ...sent, method: "HEAD" }, null), requires === "none" ? 200 : 401);
+      assert.equal(
+        await status({ ...sent, method: "HEAD" }, null),
+        requires === "none" ? 200 : 401,
+      );
     }
   }
 });
@@ -102,7 +118,11 @@ test("a public log's tiles are for everybody, and nothing else of it is", async 
   assert.equal(created.status, 201);
   for (const [name, { requires, sent }] of Object.entries(routes)) {
     if (requires !== "read") continue;
-    const answer = await served.send({ ...sent, path: sent.path.replace("main", "open"), key: null });
+    const answer = await served.send({
+      ...sent,
+      path: sent.path.replace("main", "open"),
+      key: null,
+    });
     assert.equal(answer.status, name.startsWith("GET /logs/") ? 200 : 401, name);
   }
 });
@@ -120,10 +140,26 @@ test("a host name is checked on every route", async (t) => {
   const statusFor = async (host: string): Promise<number> =>
     (await served.send({ path: "/healthz", headers: { host } })).status;
   const good = [`localhost:${served.port}`, `LOCALHOST:${served.port}`, `127.0.0.1:${served.port}`];
-  good.push(`[::1]:${served.port}`, "logs.example.com", "logs.example.com:8443", "exact.example.com:1234");
+  good.push(
+    `[::1]:${served.port}`,
+    "logs.example.com",
+    "logs.example.com:8443",
+    "exact.example.com:1234",
+  );
   for (const host of good) assert.equal(await statusFor(host), 200, host);
-  const bad = ["localhost", "localhost:1", "evil.example", `evil.example:${served.port}`, "127.0.0.1"];
-  bad.push("exact.example.com", "logs.example.com.evil.example", "x.logs.example.com", "localhost:");
+  const bad = [
+    "localhost",
+    "localhost:1",
+    "evil.example",
+    `evil.example:${served.port}`,
+    "127.0.0.1",
+  ];
+  bad.push(
+    "exact.example.com",
+    "logs.example.com.evil.example",
+    "x.logs.example.com",
+    "localhost:",
+  );
   for (const host of bad) assert.equal(await statusFor(host), 421, host);
   for (const { sent } of Object.values(routes)) {
     const headers = { ...sent.headers, host: `evil.example:${served.port}` };

@@ -1,6 +1,6 @@
 /**
- * Who may do what. Each route names what it requires in its `onRequest`, before a byte of the body is read; a test
- * walks over all routes with every kind of wrong key.
+ * Who may do what. Each route names what it requires in its `onRequest`, before a byte of the body
+ * is read; a test walks over all routes with every kind of wrong key.
  *
  * A key that does not cover a log gets the same answer whether or not that log exists.
  */
@@ -35,7 +35,9 @@ export class Access {
     this.#metrics = metrics;
   }
 
-  /** A key with `scope`; where the route names a log, one that covers it, and the log must be there. */
+  /**
+   * A key with `scope`; where the route names a log, one that covers it, and the log must be there.
+   */
   requires(scope: Scope | "any"): onRequestHookHandler {
     return (request, _reply, done) => {
       try {
@@ -92,7 +94,8 @@ export class Access {
     try {
       return this.#keys.authenticate(request.headers.authorization);
     } catch (error) {
-      if (isCairnError(error, "unauthenticated")) this.#metrics.authFailures.inc({ code: error.code });
+      if (isCairnError(error, "unauthenticated"))
+        this.#metrics.authFailures.inc({ code: error.code });
       throw error;
     }
   }

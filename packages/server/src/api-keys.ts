@@ -1,15 +1,15 @@
 /**
  * API keys at rest: who may do what, in `<data>/api-keys.json`.
  *
- *     {"format":"cairn-api-keys/1","keys":[{"id":"…","source":"api","secretHash":"<hex>","logs":["*"],
- *       "scopes":["write"],"created":"…","expires":"…","description":"…"}]}
+ *     {"format":"cairn-api-keys/1","keys":[{"id":"…","source":"api","secretHash":"<hex>",
+ *       "logs":["*"],"scopes":["write"],"created":"…","expires":"…","description":"…"}]}
  *
- * A token is `cairn_<id>_<secret>`; the secret is 32 random bytes in base64url. Only its SHA-256 is stored. A slow
- * password hash would protect nothing here: it makes guessing a weak secret costly, and 256 random bits cannot be
- * guessed at any speed.
+ * A token is `cairn_<id>_<secret>`; the secret is 32 random bytes in base64url. Only its SHA-256 is
+ * stored. A slow password hash would protect nothing here: it makes guessing a weak secret costly,
+ * and 256 random bits cannot be guessed at any speed.
  *
- * The file is only ever replaced whole. Its unfinished successor is the lock that keeps two commands from
- * overwriting each other's keys.
+ * The file is only ever replaced whole. Its unfinished successor is the lock that keeps two
+ * commands from overwriting each other's keys.
  */
 import { createHash, randomBytes } from "node:crypto";
 import {
@@ -56,7 +56,11 @@ export function apiKeysPath(dataFolder: string): string {
 }
 
 /** Adds a key. "usage" if something about it is not allowed. */
-export function createKey(dataFolder: string, wanted: NewApiKey, nowMs = Date.now()): CreatedApiKey {
+export function createKey(
+  dataFolder: string,
+  wanted: NewApiKey,
+  nowMs = Date.now(),
+): CreatedApiKey {
   const secret = randomBytes(32).toString("base64url");
   const key: ApiKey = {
     id: newId(),

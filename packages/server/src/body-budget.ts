@@ -1,4 +1,6 @@
-/** The memory that all bodies in flight may take together. Beyond it the next one is "overloaded". */
+/**
+ * The memory that all bodies in flight may take together. Beyond it the next one is "overloaded".
+ */
 import { CairnError } from "@cairnlog/core";
 
 export class BodyBudget {

@@ -1,4 +1,7 @@
-/** What a request's headers say about its body: events as JSON or as lines, and how they are compressed. */
+/**
+ * What a request's headers say about its body: events as JSON or as lines, and how they are
+ * compressed.
+ */
 import type { IncomingHttpHeaders } from "node:http";
 import { CairnError } from "@cairnlog/core";
 import { unsupportedType } from "./problem.ts";

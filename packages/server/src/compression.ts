@@ -19,7 +19,9 @@ const compressors = { gzip: promisify(gzip), zstd: promisify(zstdCompress) };
 /** The best encoding that an Accept-Encoding header allows by name; undefined for none. */
 export function chooseEncoding(accept: string | string[] | undefined): Encoding | undefined {
   const allowed = new Map<string, boolean>();
-  for (const part of String(accept ?? "").toLowerCase().split(",")) {
+  for (const part of String(accept ?? "")
+    .toLowerCase()
+    .split(",")) {
     const [name, ...parameters] = part.split(";").map((each) => each.trim());
     allowed.set(name!, !parameters.some((each) => /^q=0(?:\.0*)?$/.test(each)));
   }

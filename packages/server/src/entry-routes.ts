@@ -21,31 +21,43 @@ const textType = "text/plain; charset=utf-8";
 export function addEntryRoutes(app: FastifyInstance, context: ServerContext): void {
   const onRequest = context.access.requires("read");
 
-  app.get("/v1/logs/:log/events/:seq", { schema: entrySchema, onRequest }, async (request, reply) => {
-    const entry = await logOf(request).entry(seqOf(request));
-    return reply.type(jsonType).send(entry.bytes);
-  });
+  app.get(
+    "/v1/logs/:log/events/:seq",
+    { schema: entrySchema, onRequest },
+    async (request, reply) => {
+      const entry = await logOf(request).entry(seqOf(request));
+      return reply.type(jsonType).send(entry.bytes);
+    },
+  );
 
   app.get("/v1/logs/:log/events/:seq/proof", { schema: proofSchema, onRequest }, sendProof);
 
-  app.get("/v1/logs/:log/consistency", { schema: consistencySchema, onRequest }, async (request) => {
-    const log = logOf(request);
-    const query = request.query as Static<typeof ConsistencyQuery>;
-    const { size } = log.status();
-    const from = parseDecimal(query.from, "tree size");
-    const to = query.to === undefined ? size : parseDecimal(query.to, "tree size");
-    if (from < 1 || from > to) {
-      throw new CairnError("usage", `from must be 1 to ${to}, not ${from}`);
-    }
-    if (to > size) throw new CairnError("not_found", `the log has ${size} entries, not ${to}`);
-    const proof = await log.consistencyProof(from, to);
-    return { from, to, proof: proof.map(hashText) };
-  });
+  app.get(
+    "/v1/logs/:log/consistency",
+    { schema: consistencySchema, onRequest },
+    async (request) => {
+      const log = logOf(request);
+      const query = request.query as Static<typeof ConsistencyQuery>;
+      const { size } = log.status();
+      const from = parseDecimal(query.from, "tree size");
+      const to = query.to === undefined ? size : parseDecimal(query.to, "tree size");
+      if (from < 1 || from > to) {
+        throw new CairnError("usage", `from must be 1 to ${to}, not ${from}`);
+      }
+      if (to > size) throw new CairnError("not_found", `the log has ${size} entries, not ${to}`);
+      const proof = await log.consistencyProof(from, to);
+      return { from, to, proof: proof.map(hashText) };
+    },
+  );
 
-  app.get("/v1/logs/:log/checkpoint", { schema: checkpointSchema, onRequest }, async (request, reply) => {
-    const { note } = await logOf(request).durableCheckpoint();
-    return reply.type(textType).header("cache-control", "no-store").send(note);
-  });
+  app.get(
+    "/v1/logs/:log/checkpoint",
+    { schema: checkpointSchema, onRequest },
+    async (request, reply) => {
+      const { note } = await logOf(request).durableCheckpoint();
+      return reply.type(textType).header("cache-control", "no-store").send(note);
+    },
+  );
 }
 
 async function sendProof(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

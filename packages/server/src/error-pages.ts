@@ -1,4 +1,6 @@
-/** The pages behind the `type` of a problem: what a code means and what to do, from the error table. */
+/**
+ * The pages behind the `type` of a problem: what a code means and what to do, from the error table.
+ */
 import { errorTable, type CairnErrorCode } from "@cairnlog/core";
 
 export interface Page {

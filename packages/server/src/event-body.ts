@@ -1,6 +1,7 @@
 /**
- * Receives a request's body and reads events out of it, within the limits. Resolves only when the whole body has
- * arrived and decompressed without error, so that nothing of a broken one is ever recorded.
+ * Receives a request's body and reads events out of it, within the limits. Resolves only when the
+ * whole body has arrived and decompressed without error, so that nothing of a broken one is ever
+ * recorded.
  */
 import type { IncomingMessage } from "node:http";
 import type { Transform } from "node:stream";
@@ -11,11 +12,14 @@ import { readBodyFormat, type BodyEncoding } from "./body-format.ts";
 import { openEventSink, type EventSink, type ReceivedEvents } from "./event-sink.ts";
 import type { Limits } from "./limits.ts";
 
-// 2^23 bytes: what every zstd decoder must be able to do (RFC 8878 section 3.1.1.1.2), and nobody need do more.
+// 2^23 bytes: what every zstd decoder must be able to do (RFC 8878 section 3.1.1.1.2), and nobody
+// need do more.
 const zstdWindowLogMax = 23;
 const chunkSize = 64 * 1024;
 
-/** `hold` is charged with what is kept; the caller releases it when the events have been dealt with. */
+/**
+ * `hold` is charged with what is kept; the caller releases it when the events have been dealt with.
+ */
 export function receiveEvents(
   request: IncomingMessage,
   limits: Limits,
@@ -44,17 +48,20 @@ function receivePlain(
       } catch (error) {
         // The rest flows on without being looked at.
         request.off("data", onData).off("end", onEnd).resume();
-        reject(error as Error);
+        reject(error);
       }
     };
     const onEnd = (): void => {
       try {
         resolve(sink.finish());
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
     };
-    request.on("data", onData).on("end", onEnd).on("error", () => reject(brokenOff()));
+    request
+      .on("data", onData)
+      .on("end", onEnd)
+      .on("error", () => reject(brokenOff()));
   });
 }
 
@@ -71,7 +78,7 @@ function receiveCompressed(
     const fail = (error: unknown): void => {
       request.unpipe(decoder).off("data", onWire).resume();
       decoder.destroy();
-      reject(error as Error);
+      reject(error);
     };
     const orFail = (step: () => void): void => {
       try {
@@ -98,7 +105,10 @@ function receiveCompressed(
   });
 }
 
-/** One gzip member or one zstd frame: what follows it would be passed over silently, so it is refused. */
+/**
+ * One gzip member or one zstd frame: what follows it would be passed over silently, so it is
+ * refused.
+ */
 function openDecoder(encoding: "gzip" | "zstd"): Transform & { readonly bytesWritten: number } {
   const options = { chunkSize, rejectGarbageAfterEnd: true };
   if (encoding === "gzip") return createGunzip(options);
@@ -135,4 +145,3 @@ function tooLarge(message: string): CairnError {
 function brokenOff(): CairnError {
   return new CairnError("timeout", "the request broke off before its body had arrived");
 }
-

@@ -1,8 +1,10 @@
 /**
- * Events out of a body that arrives in pieces. Lines are read as they come, so that a long body does not stop the
- * other requests for long; JSON is kept until its end, because only then it is known to be whole.
+ * Events out of a body that arrives in pieces. Lines are read as they come, so that a long body
+ * does not stop the other requests for long; JSON is kept until its end, because only then it is
+ * known to be whole.
  *
- * Nothing here touches a log. What is kept is charged to the request's share of the body budget before it is held.
+ * Nothing here touches a log. What is kept is charged to the request's share of the body budget
+ * before it is held.
  */
 import { CairnError } from "@cairnlog/core";
 import { cutJsonArray, EventBatch } from "@cairnlog/log";
@@ -76,7 +78,8 @@ class JsonSink implements EventSink {
 class LineSink implements EventSink {
   readonly #limits: Limits;
   readonly #charge: Charge;
-  // Its `bytes` are the staging area: an event that is compacted moves the batch to a copy of its own.
+  // Its `bytes` are the staging area: an event that is compacted moves the batch to a copy of its
+  // own.
   readonly #batch: EventBatch = new EventBatch(new Uint8Array(0), 64);
   #length = 0;
   #lineStart = 0;
@@ -141,8 +144,6 @@ class LineSink implements EventSink {
 function readObject(bytes: Uint8Array): EventBatch {
   const batch = new EventBatch(bytes, 1);
   batch.add(0, bytes.length);
-  const refusal = batch.refusals.get(0);
-  if (refusal !== undefined) throw refusal;
   return batch;
 }
 
@@ -155,7 +156,10 @@ function readArray(bytes: Uint8Array, limits: Limits): EventBatch {
   return batch;
 }
 
-/** A few bytes make an event that is refused, and its refusal takes a thousand: so these are counted as well. */
+/**
+ * A few bytes make an event that is refused, and its refusal takes a thousand: so these are counted
+ * as well.
+ */
 function checkCounts(batch: EventBatch, limits: Limits): void {
   if (batch.count > limits.eventsPerRequestMax) {
     throw tooLarge(`a request has at most ${limits.eventsPerRequestMax} events`);

@@ -1,6 +1,7 @@
 /**
- * The Host header, on every route. A web page can point a name of its own at our address (DNS rebinding) and then
- * speak to us from inside a victim's browser; what it cannot do is to send another Host than that name.
+ * The Host header, on every route. A web page can point a name of its own at our address (DNS
+ * rebinding) and then speak to us from inside a victim's browser; what it cannot do is to send
+ * another Host than that name.
  */
 import { CairnError } from "@cairnlog/core";
 
@@ -12,7 +13,9 @@ export class HostCheck {
   #port = 0;
   #defaultPort: number;
 
-  /** `names` hold with any port, because a proxy may listen on another; `name:port` holds as it is. */
+  /**
+   * `names` hold with any port, because a proxy may listen on another; `name:port` holds as it is.
+   */
   constructor(names: readonly string[], isTls: boolean) {
     this.#names = new Set(names.map((name) => name.toLowerCase()));
     this.#defaultPort = isTls ? 443 : 80;
@@ -28,8 +31,9 @@ export class HostCheck {
   }
 
   /**
-   * Throws "misdirected" unless the header names this server. `localAddress` is where the connection came in: an
-   * address cannot be rebound, so it is good where the server listens on all of them.
+   * Throws "misdirected" unless the header names this server. `localAddress` is where the
+   * connection came in: an address cannot be rebound, so it is good where the server listens on all
+   * of them.
    */
   check(header: string | undefined, localAddress: string | undefined): void {
     if (header !== undefined && this.#allowed.has(header)) return;

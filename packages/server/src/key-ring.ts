@@ -1,9 +1,10 @@
 /**
- * API keys as the server uses them: who is asking? A change of the file is noticed without a restart: each second,
- * and at once when a key is unknown.
+ * API keys as the server uses them: who is asking? A change of the file is noticed without a
+ * restart: each second, and at once when a key is unknown.
  *
- * Nothing is cached by token: finding the key by its id and hashing the secret costs about a microsecond, and no
- * secret stays in memory. A file that cannot be read refuses everybody rather than trusting keys of the past.
+ * Nothing is cached by token: finding the key by its id and hashing the secret costs about a
+ * microsecond, and no secret stays in memory. A file that cannot be read refuses everybody rather
+ * than trusting keys of the past.
  */
 import { hash, timingSafeEqual } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
@@ -24,7 +25,9 @@ export interface Principal {
 
 /** Where the server gets its keys from. */
 export interface KeySource {
-  /** Throws "unauthenticated" unless the value of an Authorization header has a key that holds now. */
+  /**
+   * Throws "unauthenticated" unless the value of an Authorization header has a key that holds now.
+   */
   authenticate(header: string | undefined): Principal;
 }
 
@@ -81,7 +84,8 @@ class KeyRing implements KeySource {
       const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false });
       const seen = stat === undefined ? "none" : `${stat.ino} ${stat.size} ${stat.mtimeNs}`;
       if (seen !== this.#seen) {
-        // The file is replaced, never changed in place: what is read is not older than what was seen.
+        // The file is replaced, never changed in place: what is read is not older than what was
+        // seen.
         const text = stat === undefined ? undefined : readFileSync(this.#path, "utf8");
         const keys = text === undefined ? [] : parseKeyFile(text, "api-keys.json");
         this.#keys = new Map(keys.map((key) => [key.id, holdKey(key)]));

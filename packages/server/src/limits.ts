@@ -1,4 +1,7 @@
-/** How much the server takes on. Each is a bound on what one client, or all together, can make it hold. */
+/**
+ * How much the server takes on. Each is a bound on what one client, or all together, can make it
+ * hold.
+ */
 export interface Limits {
   /** Bytes of a body as sent. */
   readonly wireBytesMax: number;

@@ -4,18 +4,22 @@ import type { Log } from "@cairnlog/log";
 import { Type, type Static } from "typebox";
 import { logOf, principalOf } from "./access.ts";
 import type { ServerContext } from "./context.ts";
-import { LogDescription, LogList, LogParams, NewLogBody, problemResponse } from "./schemas.ts";
+import { type LogDescription, LogList, LogParams, NewLogBody, problemResponse } from "./schemas.ts";
 
 export function addLogRoutes(app: FastifyInstance, context: ServerContext): void {
   const { access, logs, metrics } = context;
-  app.post("/v1/logs", { schema: createSchema, onRequest: access.requires("operate") }, async (request, reply) => {
-    const body = request.body as Static<typeof NewLogBody>;
-    access.checkCovers(request, body.name);
-    const log = await logs.create(body);
-    metrics.watch();
-    void reply.code(201).header("location", `/v1/logs/${log.name}`);
-    return describe(log);
-  });
+  app.post(
+    "/v1/logs",
+    { schema: createSchema, onRequest: access.requires("operate") },
+    async (request, reply) => {
+      const body = request.body as Static<typeof NewLogBody>;
+      access.checkCovers(request, body.name);
+      const log = await logs.create(body);
+      metrics.watch();
+      void reply.code(201).header("location", `/v1/logs/${log.name}`);
+      return describe(log);
+    },
+  );
 
   app.get("/v1/logs", { schema: listSchema, onRequest: access.requires("any") }, (request) => {
     const principal = principalOf(request);

@@ -1,6 +1,7 @@
 /**
- * What an operator's Prometheus sees. Figures of the logs are read when they are asked for, so that recording an
- * event costs nothing here; what has to be counted on the way is counted per request, per commit or per refusal.
+ * What an operator's Prometheus sees. Figures of the logs are read when they are asked for, so that
+ * recording an event costs nothing here; what has to be counted on the way is counted per request,
+ * per commit or per refusal.
  */
 import type { CairnErrorCode } from "@cairnlog/core";
 import type { Log, LogStatus } from "@cairnlog/log";

@@ -20,7 +20,8 @@ export const openapiOptions: SwaggerOptions = {
   },
   refResolver: {
     // Components bear the names that the schemas have here.
-    buildLocalReference: (json, _base, _fragment, i) => String(json["$id"] ?? `schema${i}`),
+    buildLocalReference: (json, _base, _fragment, i) =>
+      typeof json["$id"] === "string" ? json["$id"] : `schema${i}`,
   },
   // A wildcard has no name in a path template.
   transform: ({ schema, url }) => ({

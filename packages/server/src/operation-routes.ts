@@ -1,9 +1,18 @@
-/** What an operator asks: is it well, how is it doing, what does it offer, what does this error mean. */
+/**
+ * What an operator asks: is it well, how is it doing, what does it offer, what does this error
+ * mean.
+ */
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { CairnError } from "@cairnlog/core";
 import { Type } from "typebox";
 import type { ServerContext } from "./context.ts";
-import { errorIndexPage, errorPage, isErrorCode, pageSecurityPolicy, type Page } from "./error-pages.ts";
+import {
+  errorIndexPage,
+  errorPage,
+  isErrorCode,
+  pageSecurityPolicy,
+  type Page,
+} from "./error-pages.ts";
 import { sendProblem } from "./problem-answer.ts";
 import { answerOf, ErrorParams, problemResponse } from "./schemas.ts";
 
@@ -93,7 +102,12 @@ const openapiSchema = {
   summary: "This document",
   response: { 200: answerOf("OpenAPI 3.1", "application/json"), default: problemResponse },
 };
-const pages = answerOf("What it means and what to do", "text/html", "application/json", "text/plain");
+const pages = answerOf(
+  "What it means and what to do",
+  "text/html",
+  "application/json",
+  "text/plain",
+);
 const errorsSchema = { summary: "All errors", ...open, response: { 200: pages } };
 const errorSchema = {
   summary: "What an error means and what to do",

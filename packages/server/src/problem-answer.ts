@@ -5,7 +5,8 @@ import { CairnError } from "@cairnlog/core";
 import type { Metrics } from "./metrics.ts";
 import { presentable, problemOf, problemType, type Problem } from "./problem.ts";
 
-// What a refused client may still send on, so that it gets to read the answer. Then the connection is cut.
+// What a refused client may still send on, so that it gets to read the answer. Then the connection
+// is cut.
 const drainBytesMax = 4 * 1024 * 1024;
 
 export interface ProblemOptions {
@@ -62,7 +63,10 @@ function drain(request: FastifyRequest): void {
   });
 }
 
-/** What the HTTP parser could not make a request of, or what did not arrive in time. There is no request yet. */
+/**
+ * What the HTTP parser could not make a request of, or what did not arrive in time. There is no
+ * request yet.
+ */
 export function answerClientError(error: Error, socket: Socket): void {
   if (!socket.writable || hasBegunToAnswer(socket)) {
     socket.destroy();
@@ -87,7 +91,11 @@ function clientError(error: Error): CairnError {
 }
 
 function statusLine({ status }: Problem): string {
-  return status === 408 ? "408 Request Timeout" : status === 413 ? "413 Too Large" : "400 Bad Request";
+  return status === 408
+    ? "408 Request Timeout"
+    : status === 413
+      ? "413 Too Large"
+      : "400 Bad Request";
 }
 
 /** Part of an answer is on its way: anything more would look like the rest of it. */

@@ -1,8 +1,9 @@
 /**
  * Failures as the client sees them: RFC 9457 problem documents, all from the one error table.
  *
- * What the log and the parsers say is written for the sender and is passed on. Anything else that goes wrong is
- * "internal": its message may say things about our insides, so it goes to the server's own log alone.
+ * What the log and the parsers say is written for the sender and is passed on. Anything else that
+ * goes wrong is "internal": its message may say things about our insides, so it goes to the
+ * server's own log alone.
  */
 import { CairnError, errorTable, isCairnError, type CairnErrorCode } from "@cairnlog/core";
 
@@ -25,7 +26,10 @@ const retryAfterSeconds: Partial<Record<CairnErrorCode, number>> = {
   storage_full: 30,
 };
 
-/** `status` overrides the table's, for the few answers of HTTP itself that have no code of their own. */
+/**
+ * `status` overrides the table's, for the few answers of HTTP itself that have no code of their
+ * own.
+ */
 export function problemOf(error: CairnError, status?: number): Problem {
   const document = problemDocument(error, status);
   const fallback = retryAfterSeconds[error.code];
@@ -34,7 +38,9 @@ export function problemOf(error: CairnError, status?: number): Problem {
     code: error.code,
     text: JSON.stringify(document),
     retryAfter:
-      error.retryAfterMs === undefined ? fallback : Math.max(1, Math.ceil(error.retryAfterMs / 1000)),
+      error.retryAfterMs === undefined
+        ? fallback
+        : Math.max(1, Math.ceil(error.retryAfterMs / 1000)),
   };
 }
 
@@ -59,7 +65,10 @@ export function problemDocument(error: CairnError, status?: number): ProblemDocu
   };
 }
 
-/** Whatever was thrown, as an error that may be shown. The framework's own are recognised by their status. */
+/**
+ * Whatever was thrown, as an error that may be shown. The framework's own are recognised by their
+ * status.
+ */
 export function presentable(error: unknown): CairnError {
   if (isCairnError(error)) return error;
   const { code, statusCode, message } = frameworkError(error);

@@ -1,6 +1,7 @@
 /**
- * `GET /v1/logs/{log}/events`: a range of entries, one a line. The bounds are settled before the first byte is sent,
- * so `Cairn-Next` can say where to go on; the entries then flow as fast as the reader takes them.
+ * `GET /v1/logs/{log}/events`: a range of entries, one a line. The bounds are settled before the
+ * first byte is sent, so `Cairn-Next` can say where to go on; the entries then flow as fast as the
+ * reader takes them.
  */
 import { pipeline, Readable } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
@@ -80,7 +81,9 @@ async function settle(log: Log, query: RangeQuery, asked: AskedRange): Promise<A
   return { ...asked, to: Math.max(from, to) };
 }
 
-/** Resolves when entry `seq` is there, the time is over, the reader has gone, or the server stops. */
+/**
+ * Resolves when entry `seq` is there, the time is over, the reader has gone, or the server stops.
+ */
 async function waitFor(
   log: Log,
   seq: number,
@@ -131,7 +134,8 @@ function timeOf(text: string, name: string): number {
 
 const schema = {
   summary: "Entries of a range, one a line",
-  description: "`Cairn-Next` is the seq to go on from. An answer that breaks off must be asked for again.",
+  description:
+    "`Cairn-Next` is the seq to go on from. An answer that breaks off must be asked for again.",
   params: LogParams,
   querystring: RangeQuery,
   response: { 200: answerOf("Entries", "application/x-ndjson"), default: problemResponse },

@@ -1,7 +1,7 @@
 /**
- * What a writer gets back, as JSON text. Written by hand and all in ASCII: this is the hottest answer of the server,
- * its shape is small and fixed, and most of it (the note, the upper path of the tree) is the same for all the events
- * of one commit.
+ * What a writer gets back, as JSON text. Written by hand and all in ASCII: this is the hottest
+ * answer of the server, its shape is small and fixed, and most of it (the note, the upper path of
+ * the tree) is the same for all the events of one commit.
  */
 import type { Hash } from "@cairnlog/core";
 import type { Appended, Log, SignedCheckpoint } from "@cairnlog/log";
@@ -10,7 +10,11 @@ import { problemDocument } from "./problem.ts";
 export type ReceiptForm = "full" | "short";
 
 /** The answer to one event that was recorded. */
-export async function singleReceipt(log: Log, appended: Appended, form: ReceiptForm): Promise<string> {
+export async function singleReceipt(
+  log: Log,
+  appended: Appended,
+  form: ReceiptForm,
+): Promise<string> {
   const proof = form === "full" ? proofMember(await appended.inclusionProof(0)) : "";
   const duplicate = appended.isDuplicate(0) ? ',"duplicate":true' : "";
   return (

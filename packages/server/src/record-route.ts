@@ -1,7 +1,7 @@
 /**
- * `POST /v1/logs/{log}/events`: records events. The server's hot path, and the reason why its body is not parsed by
- * the framework and its answer is not serialised by it: bytes come in, the strict scanner looks at them once, the
- * log commits them, and a line of JSON goes back.
+ * `POST /v1/logs/{log}/events`: records events. The server's hot path, and the reason why its body
+ * is not parsed by the framework and its answer is not serialised by it: bytes come in, the strict
+ * scanner looks at them once, the log commits them, and a line of JSON goes back.
  */
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { CairnError } from "@cairnlog/core";
@@ -23,7 +23,8 @@ export function addRecordRoute(app: FastifyInstance, context: ServerContext): vo
   const { access, limits, budget, metrics, stopping } = context;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request, _payload, done) => done(null));
-  // The schema describes the route. Nothing of it is checked by the framework: the scanner does, event by event.
+  // The schema describes the route. Nothing of it is checked by the framework: the scanner does,
+  // event by event.
   app.setValidatorCompiler(() => () => true);
   const onRequest = access.requires("write");
   app.post(path, { schema, onRequest }, async (request, reply) => {
@@ -79,7 +80,10 @@ async function record(
 /** The log is not asked to record nothing. */
 function nothingAccepted(log: Log, received: ReceivedEvents, metrics: Metrics): Answer {
   const { refusals, count } = received.batch;
-  for (const refusal of refusals.values()) metrics.refused(log, refusal.code);
+  for (const refusal of refusals.values()) {
+    metrics.refused(log, refusal.code);
+    if (received.isSingle) throw refusal;
+  }
   const results = Array.from(refusals.values(), (error) => ({ error: problemDocument(error) }));
   const text = asciiJson({ recorded: 0, refused: count, results });
   return { status: count === 0 ? 200 : 422, text };
@@ -89,7 +93,10 @@ function readForm(query: Record<string, unknown>): ReceiptForm | undefined {
   let form: ReceiptForm | undefined;
   for (const [name, value] of Object.entries(query)) {
     if (name !== "receipt" || (value !== "full" && value !== "short")) {
-      throw new CairnError("usage", "the query may hold receipt=full or receipt=short, nothing else");
+      throw new CairnError(
+        "usage",
+        "the query may hold receipt=full or receipt=short, nothing else",
+      );
     }
     form = value;
   }
@@ -118,7 +125,9 @@ const schema = {
   querystring: RecordQuery,
   body: {
     content: {
-      "application/json": { schema: Type.Union([Type.Ref("Event#"), Type.Array(Type.Ref("Event#"))]) },
+      "application/json": {
+        schema: Type.Union([Type.Ref("Event#"), Type.Array(Type.Ref("Event#"))]),
+      },
       "application/x-ndjson": { schema: Type.String({ description: "One event a line." }) },
     },
   },

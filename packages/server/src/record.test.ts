@@ -1,13 +1,22 @@
 /**
- * Goal: whatever the shape of a request, each event in it is answered with its own fate, and a receipt proves what it
- * says. Method: real requests to a real log; receipts are verified with the core against the entry that is served.
+ * Goal: whatever the shape of a request, each event in it is answered with its own fate, and a
+ * receipt proves what it says. Method: real requests to a real log; receipts are verified with the
+ * core against the entry that is served.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { parseBase64, parseVkey, receiptFromJson, utf8, verifyReceipt } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
-import { eventsPath, eventText, post, postLines, serve, type Answer, type TestServer } from "./serving.test.ts";
+import {
+  eventsPath,
+  eventText,
+  post,
+  postLines,
+  serve,
+  type Answer,
+  type TestServer,
+} from "./serving.test.ts";
 
 interface Recorded {
   readonly origin: string;
@@ -34,22 +43,31 @@ async function checkReceipt(served: TestServer, receipt: Recorded): Promise<void
   const entry = await served.send({ path: `${eventsPath}/${receipt.seq}` });
   assert.equal(entry.status, 200);
   const parsed = receiptFromJson(fields);
-  const vkeys = served.log.vkeys.map((vkey) => parseVkey(vkey));
+  const vkeys = served.log.vkeys.map((vkey) => parseVkey(nodeCrypto.sha256, vkey));
   await verifyReceipt(nodeCrypto, parsed, {
-    ...{ recorded: { entry: entry.bytes }, vkeys, origin: served.log.origin },
+    recorded: { entry: entry.bytes },
+    vkeys,
+    origin: served.log.origin,
   });
 }
 
-test("one event: a full receipt that proves it, in answer to any spelling of the request", async (t) => {
+test("one event: a full receipt that proves it, however the request is spelt", async (t) => {
   const served = await serve(t);
-  const types = ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"'];
-  for (const type of types) {
-    const answer = await served.send(post(eventText(type), { "content-type": type }));
+  const types = [
+    "application/json",
+    "Application/JSON; charset=UTF-8",
+    'application/json;charset="utf-8"',
+  ];
+  for (const [i, type] of types.entries()) {
+    const answer = await served.send(post(eventText(`${i}`), { "content-type": type }));
     assert.equal(answer.status, 201, answer.text);
     assert.equal(answer.headers["content-type"], "application/json; charset=utf-8");
     await checkReceipt(served, recordedOf(answer));
   }
-  const short = await served.send({ ...post(eventText("short")), path: `${eventsPath}?receipt=short` });
+  const short = await served.send({
+    ...post(eventText("short")),
+    path: `${eventsPath}?receipt=short`,
+  });
   assert.equal(short.status, 201);
   assert.equal(recordedOf(short).proof, undefined);
   const spaced = `\r\n ${JSON.stringify(JSON.parse(eventText("spaced")), undefined, 2)}\n`;
@@ -59,7 +77,7 @@ test("one event: a full receipt that proves it, in answer to any spelling of the
   assert.ok(entry.text.includes(eventText("spaced")), "white space between tokens is not stored");
 });
 
-test("the same event again is answered with its first place; another one under its id is refused", async (t) => {
+test("the same event again has its first place; another one under its id is refused", async (t) => {
   const served = await serve(t);
   const first = recordedOf(await served.send(post(eventText("a"))));
   const again = await served.send(post(eventText("a")));
@@ -78,7 +96,10 @@ test("a batch: every event has its own fate, and the status says how it went", a
   const served = await serve(t);
   const good = await served.send(post(`[${eventText("1")}, ${eventText("2")}]`));
   assert.equal(good.status, 200);
-  assert.deepEqual(batchOf(good).results.map((each) => each.seq), [1, 2]);
+  assert.deepEqual(
+    batchOf(good).results.map((each) => each.seq),
+    [1, 2],
+  );
   assert.equal(batchOf(good).results[0]!.proof, undefined);
 
   const bad = '{"type":"a.b","actor":{},"action":"x"}';
@@ -118,7 +139,10 @@ test("a batch with full receipts: each one proves its event", async (t) => {
     assert.equal(parseBase64(result.leafHash).length, 32);
     const { seq, leafHash, proof } = result;
     await checkReceipt(served, {
-      ...{ origin: served.log.origin, seq, leafHash, checkpoint: checkpoint! },
+      origin: served.log.origin,
+      seq,
+      leafHash,
+      checkpoint: checkpoint!,
       ...(proof === undefined ? {} : { proof }),
     });
   }
@@ -131,12 +155,15 @@ test("bodies may be compressed, and may come in pieces", async (t) => {
   assert.deepEqual([gzipped.status, batchOf(gzipped).recorded], [200, 500]);
   const zstd = await served.send(
     postLines(zstdCompressSync(lines), {
-      ...{ "content-encoding": "zstd", "transfer-encoding": "chunked" },
+      "content-encoding": "zstd",
+      "transfer-encoding": "chunked",
     }),
   );
   assert.equal(zstd.status, 200);
   assert.ok(batchOf(zstd).results.every((result) => result.duplicate === true));
-  const single = await served.send(post(gzipSync(eventText("one")), { "content-encoding": "gzip" }));
+  const single = await served.send(
+    post(gzipSync(eventText("one")), { "content-encoding": "gzip" }),
+  );
   assert.equal(single.status, 201);
   const identity = await served.send(post(eventText("two"), { "content-encoding": "identity" }));
   assert.equal(identity.status, 201);

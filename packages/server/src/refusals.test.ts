@@ -1,6 +1,7 @@
 /**
- * Goal: no bad request is recorded, not even in part, and each is answered with the problem document that fits it.
- * Method: real requests of every bad kind; after each, the log's size is what it was.
+ * Goal: no bad request is recorded, not even in part, and each is answered with the problem
+ * document that fits it. Method: real requests of every bad kind; after each, the log's size is
+ * what it was.
  */
 import assert from "node:assert/strict";
 import { connect } from "node:net";
@@ -42,25 +43,30 @@ function assertProblem(answer: Answer, code: CairnErrorCode, status?: number): P
   return problem;
 }
 
-/** Sends each, and sees that it fails as it should and that nothing was recorded. */
+/**
+ * Sends each, and sees that it fails as it should and that nothing was recorded. Returns the
+ * details.
+ */
 async function refuses(
   served: TestServer,
   cases: readonly (readonly [string, CairnErrorCode, Sent])[],
-): Promise<void> {
+): Promise<string[]> {
+  const details: string[] = [];
   for (const [name, code, sent] of cases) {
     const { size } = served.log.status();
     const answer = await served.send(sent);
     try {
-      assertProblem(answer, code);
+      details.push(assertProblem(answer, code).detail);
     } catch (cause) {
       throw new Error(`${name}: ${answer.status} ${answer.text}`, { cause });
     }
     assert.equal(served.log.status().size, size, name);
   }
+  return details;
 }
 
 const small = {
-  wireBytesMax: 100_000,
+  wireBytesMax: 120_000,
   bodyBytesMax: 300_000,
   jsonBytesMax: 200_000,
   lineBytesMax: 70_000,
@@ -103,23 +109,36 @@ test("bodies that are too large, wherever it shows", async (t) => {
   const served = await serve(t, { limits: small });
   const filler = `${eventText("f", { details: "x".repeat(9000) })}\n`;
   const noise = Array.from({ length: 34 }, (_, i) => eventText(`n${i}`, { details: noiseText(i) }));
-  await refuses(served, [
-    ["said so", "too_large", postLines(filler.repeat(12))],
-    ["did not say", "too_large", postLines(filler.repeat(12), { "transfer-encoding": "chunked" })],
-    ["one that never ends its line", "too_large", post(" ".repeat(100_001))],
+  const details = await refuses(served, [
+    ["said so", "too_large", postLines(filler.repeat(14))],
+    ["did not say", "too_large", postLines(filler.repeat(14), { "transfer-encoding": "chunked" })],
+    ["one that never ends its line", "too_large", post(" ".repeat(120_001))],
     ["gzip bomb", "too_large", postLines(gzipSync("\n".repeat(290_000)), gzipped)],
     ["zstd bomb", "too_large", postLines(zstdCompressSync("\n".repeat(290_000)), zstd)],
     ["large after gzip", "too_large", postLines(gzipSync(noise.join("\n")), gzipped)],
     ["large after zstd", "too_large", postLines(zstdCompressSync(noise.join("\n")), zstd)],
-    ["JSON large after gzip", "too_large", post(gzipSync(`[${noise.slice(0, 25).join(",")}]`), gzipped)],
+    [
+      "JSON large after gzip",
+      "too_large",
+      post(gzipSync(`[${noise.slice(0, 25).join(",")}]`), gzipped),
+    ],
     ["zstd window", "too_large", postLines(wideWindow(), zstd)],
   ]);
+  // Each for its own reason.
+  const wire = "a body has at most 120000 bytes";
+  const ratio = "a body may decompress to at most 20 times its size";
+  const whole = "a body has at most 300000 bytes after decompression";
+  const kept = "a JSON body has at most 200000 bytes: send lines";
+  const window = "a zstd window has at most 2^23 bytes";
+  assert.deepEqual(details, [wire, wire, wire, ratio, ratio, whole, whole, kept, window]);
 });
 
 test("an over-long line is refused, and the others around it are not", async (t) => {
   const served = await serve(t, { limits: { lineBytesMax: 1000 } });
   const long = `{"a":"${"x".repeat(200_000)}"}`;
-  const answer = await served.send(postLines(`${eventText("1")}\n${long}\n${eventText("2")}\n${long}`));
+  const answer = await served.send(
+    postLines(`${eventText("1")}\n${long}\n${eventText("2")}\n${long}`),
+  );
   assert.equal(answer.status, 207);
   const { results } = JSON.parse(answer.text) as { results: { seq?: number; error?: Problem }[] };
   assert.deepEqual(
@@ -136,7 +155,11 @@ test("encodings and types that are not supported, or are not what they say", asy
   await refuses(served, [
     ["text", "unsupported_media", post(good, plain)],
     ["no type", "unsupported_media", { method: "POST", path: eventsPath, body: good }],
-    ["another charset", "unsupported_media", post(good, { "content-type": "application/json; charset=utf-16" })],
+    [
+      "another charset",
+      "unsupported_media",
+      post(good, { "content-type": "application/json; charset=utf-16" }),
+    ],
     ["a name of Object", "unsupported_media", post(good, { "content-type": "constructor" })],
     ["brotli", "unsupported_media", post(good, { "content-encoding": "br" })],
     ["two encodings", "unsupported_media", post(gzip, { "content-encoding": "gzip, gzip" })],
@@ -155,7 +178,12 @@ test("encodings and types that are not supported, or are not what they say", asy
 test("parameters that are missing, wrong or misspelt", async (t) => {
   const served = await serve(t);
   const json = { "content-type": "application/json" };
-  const create = (body: string): Sent => ({ method: "POST", path: "/v1/logs", headers: json, body });
+  const create = (body: string): Sent => ({
+    method: "POST",
+    path: "/v1/logs",
+    headers: json,
+    body,
+  });
   await refuses(served, [
     ["receipt", "usage", { ...post(good), path: `${eventsPath}?receipt=long` }],
     ["reciept", "usage", { ...post(good), path: `${eventsPath}?reciept=full` }],
@@ -163,7 +191,11 @@ test("parameters that are missing, wrong or misspelt", async (t) => {
     ["seq beyond 2^53", "malformed", { path: `${eventsPath}/9999999999999999` }],
     ["seq beyond the log", "not_found", { path: `${eventsPath}/1` }],
     ["proof beyond the log", "not_found", { path: `${eventsPath}/1/proof` }],
-    ["JSON proof beyond the log", "not_found", { path: `${eventsPath}/1/proof`, headers: { accept: "application/json" } }],
+    [
+      "JSON proof beyond the log",
+      "not_found",
+      { path: `${eventsPath}/1/proof`, headers: { accept: "application/json" } },
+    ],
     ["from", "usage", { path: `${eventsPath}?from=-1` }],
     ["from twice", "usage", { path: `${eventsPath}?from=0&from=1` }],
     ["from beyond to", "usage", { path: `${eventsPath}?from=1&to=0` }],
@@ -210,7 +242,10 @@ test("what the log says, and what nobody expected", async (t) => {
   const answer = await served.send(post(good));
   assertProblem(answer, "internal");
   assert.ok(!answer.text.includes("salt"), "insides stay inside");
-  assert.ok(lines.some((line) => line.includes("salt of the soup")), "and go to the server's log");
+  assert.ok(
+    lines.some((line) => line.includes("salt of the soup")),
+    "and go to the server's log",
+  );
   const cases: [CairnErrorCode, number | undefined, string | undefined][] = [
     ["overloaded", 2500, "3"],
     ["overloaded", undefined, "1"],
@@ -219,9 +254,8 @@ test("what the log says, and what nobody expected", async (t) => {
     ["tampered", undefined, undefined],
   ];
   for (const [code, retryAfterMs, retryAfter] of cases) {
-    failure = new CairnError(code, "as the log says", {
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    });
+    const options = retryAfterMs === undefined ? {} : { retryAfterMs };
+    failure = new CairnError(code, "as the log says", options);
     for (const sent of [post(good), postLines(good)]) {
       const refused = await served.send(sent);
       assertProblem(refused, code);
@@ -229,7 +263,10 @@ test("what the log says, and what nobody expected", async (t) => {
     }
   }
   const all = lines.join("");
-  assert.ok(!all.includes("alice") && !all.includes(served.key), "neither events nor keys are logged");
+  assert.ok(
+    !all.includes("alice") && !all.includes(served.key),
+    "neither events nor keys are logged",
+  );
 });
 
 test("what is not HTTP is answered and the connection closed", async (t) => {
@@ -241,7 +278,7 @@ test("what is not HTTP is answered and the connection closed", async (t) => {
     [`POST ${eventsPath} HTTP/1.1\r\nhost: h\r\ncontent-length: -1\r\n\r\n`, 400],
   ];
   for (const [text, status] of cases) {
-    const answer = await talk(served.port, `${text}`);
+    const answer = await talk(served.port, text);
     assert.ok(answer.startsWith(`HTTP/1.1 ${status} `), answer);
     assert.ok(answer.toLowerCase().includes("content-type: application/problem+json"), answer);
   }
@@ -256,7 +293,10 @@ test("the memory for bodies is bounded for all of them together", async (t) => {
   assert.equal(served.log.status().size, 1);
   // What was held is given back, however the request ended.
   for (let i = 0; i < 20; i++) {
-    assert.equal((await served.send(post(eventText(`b${i}`, { details: "x".repeat(50_000) })))).status, 201);
+    assert.equal(
+      (await served.send(post(eventText(`b${i}`, { details: "x".repeat(50_000) })))).status,
+      201,
+    );
     await served.send(post(`[${eventText("x", { details: "x".repeat(50_000) })}`));
   }
 });
@@ -265,7 +305,9 @@ test("the memory for bodies is bounded for all of them together", async (t) => {
 function talk(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = "";
-    const socket = connect(port, "127.0.0.1", () => socket.write(text.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")));
+    const socket = connect(port, "127.0.0.1", () =>
+      socket.write(text.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")),
+    );
     socket.setEncoding("latin1").on("data", (chunk: string) => (answer += chunk));
     socket.on("error", reject).on("close", () => resolve(answer));
   });
@@ -288,7 +330,8 @@ function wideWindow(): Uint8Array {
   const { ZSTD_c_windowLog, ZSTD_c_contentSizeFlag } = constants;
   const params = { [ZSTD_c_windowLog]: 24, [ZSTD_c_contentSizeFlag]: 0 };
   const frame = zstdCompressSync(utf8(good), { params });
-  // The library narrows the window to the content. This frame header says 2^24: exponent 14, mantissa 0.
+  // The library narrows the window to the content. This frame header says 2^24: exponent 14,
+  // mantissa 0.
   frame[4] = frame[4]! & ~0x20;
   frame[5] = 14 << 3;
   return frame;

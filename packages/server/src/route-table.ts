@@ -1,4 +1,7 @@
-/** The routes that a server has: for "405 Method Not Allowed", and for the tests that no route is forgotten. */
+/**
+ * The routes that a server has: for "405 Method Not Allowed", and for the tests that no route is
+ * forgotten.
+ */
 import type { FastifyInstance } from "fastify";
 
 export interface Route {

@@ -1,6 +1,7 @@
 /**
- * The shapes of requests and answers: Fastify checks parameters with them, and `/openapi.json` is made from them.
- * Numbers in paths and queries stay text here, in their only spelling; `parseDecimal` reads them.
+ * The shapes of requests and answers: Fastify checks parameters with them, and `/openapi.json` is
+ * made from them. Numbers in paths and queries stay text here, in their only spelling;
+ * `parseDecimal` reads them.
  */
 import { errorTable } from "@cairnlog/core";
 import { Type, type Static } from "typebox";
@@ -41,7 +42,10 @@ export const RecordQuery = Type.Object(
 );
 
 const time = (description: string) =>
-  Type.String({ description: `${description} RFC 3339 in UTC.`, examples: ["2026-11-23T05:00:00Z"] });
+  Type.String({
+    description: `${description} RFC 3339 in UTC.`,
+    examples: ["2026-11-23T05:00:00Z"],
+  });
 
 export const RangeQuery = Type.Object(
   {

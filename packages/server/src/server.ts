@@ -1,8 +1,9 @@
 /**
- * The HTTP face of logs: one Fastify, its routes, and its end. What it answers is docs/spec/http.md.
+ * The HTTP face of logs: one Fastify, its routes, and its end. What it answers is
+ * docs/spec/http.md.
  *
- * It knows no files but the one with the keys, opens and closes no log, and records nothing on its own account: its
- * own requests, refusals and failures are metrics and log lines, never events.
+ * It knows no files but the one with the keys, opens and closes no log, and records nothing on its
+ * own account: its own requests, refusals and failures are metrics and log lines, never events.
  */
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from "fastify";
 import swagger from "@fastify/swagger";
@@ -30,7 +31,10 @@ import { UnusedConnections } from "./unused-connections.ts";
 export interface ServerOptions {
   readonly logs: LogRegistry;
   readonly keys: KeySource;
-  /** Host names, with or without a port, that requests may use besides loopback's and the listening address. */
+  /**
+   * Host names, with or without a port, that requests may use besides loopback's and the listening
+   * address.
+   */
   readonly hostNames?: readonly string[];
   readonly limits?: Partial<Limits>;
   /** PEM. Without it the server speaks plain HTTP. */
@@ -45,8 +49,8 @@ export interface CairnServer {
   /** Resolves with the URL once requests are taken. Port 0 is any free one. */
   listen(address: { readonly host: string; readonly port: number }): Promise<string>;
   /**
-   * Takes no more requests, answers those that were accepted, closes all connections. The logs stay open. May be
-   * called again.
+   * Takes no more requests, answers those that were accepted, closes all connections. The logs stay
+   * open. May be called again.
    */
   stop(): Promise<void>;
   /** Method and path pattern of every route. */
@@ -119,9 +123,13 @@ class Server implements CairnServer {
       this.#hosts.listensOn(host, bound.port);
       return url.replace(/:[0-9]+$/, `:${bound.port}`);
     } catch (cause) {
-      throw new CairnError("unavailable", `cannot listen on ${host} port ${port}: ${String(cause)}`, {
-        cause,
-      });
+      throw new CairnError(
+        "unavailable",
+        `cannot listen on ${host} port ${port}: ${String(cause)}`,
+        {
+          cause,
+        },
+      );
     }
   }
 
@@ -240,4 +248,3 @@ function addMeasuredRoutes(app: FastifyInstance, context: ServerContext): void {
   addTileRoutes(app, context);
   addOperationRoutes(app, context);
 }
-

@@ -1,9 +1,13 @@
 /**
- * What the server's tests share: a real server on loopback with a real log in memory, keys of all kinds, and a client
- * that sends exactly what it is told. Has no tests of its own.
+ * What the server's tests share: a real server on loopback with a real log in memory, keys of all
+ * kinds, and a client that sends exactly what it is told. Has no tests of its own.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http";
+import {
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from "node:http";
 import { request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -91,7 +95,14 @@ export async function serve(t: TestContext, options: TestServerOptions = {}): Pr
       .token;
   const key = newKey({});
   return {
-    ...{ url, port: Number(new URL(url).port), server, log, logs: registry, folder, key, newKey },
+    url,
+    port: Number(new URL(url).port),
+    server,
+    log,
+    logs: registry,
+    folder,
+    key,
+    newKey,
     send: (sent) => sendTo(url, { key, ...sent }),
   };
 }
@@ -162,8 +173,10 @@ export function postLines(body: string | Uint8Array, headers: OutgoingHttpHeader
 export function disguised(log: Log, parts: Partial<Log>): Log {
   return new Proxy(log, {
     get(target, name) {
-      const part: unknown = Reflect.get(name in parts ? parts : target, name, target);
-      return typeof part === "function" && !(name in parts) ? part.bind(target) : part;
+      const isReplaced = name in parts;
+      const part: unknown = Reflect.get(isReplaced ? parts : target, name, target);
+      if (isReplaced || typeof part !== "function") return part;
+      return (...values: unknown[]): unknown => Reflect.apply(part, target, values);
     },
     set: (target, name, value) => Reflect.set(target, name, value, target),
   });

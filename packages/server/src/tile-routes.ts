@@ -1,7 +1,7 @@
 /**
- * The C2SP tlog-tiles interface. A tile never changes, so it may be kept for ever; a partial one is served at any
- * width that the durable tree has. Whether strangers may read, and whether a shared cache may keep it, is a matter
- * of the log being public.
+ * The C2SP tlog-tiles interface. A tile never changes, so it may be kept for ever; a partial one is
+ * served at any width that the durable tree has. Whether strangers may read, and whether a shared
+ * cache may keep it, is a matter of the log being public.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { CairnError, isCairnError, parseTilePath, type TileName } from "@cairnlog/core";
@@ -16,10 +16,7 @@ export function addTileRoutes(app: FastifyInstance, context: ServerContext): voi
 
   app.get("/logs/:log/checkpoint", { schema: checkpointSchema, onRequest }, (request, reply) => {
     const { note } = logOf(request).publishedCheckpoint();
-    return reply
-      .type("text/plain; charset=utf-8")
-      .header("cache-control", "no-cache")
-      .send(note);
+    return reply.type("text/plain; charset=utf-8").header("cache-control", "no-cache").send(note);
   });
 
   app.get("/logs/:log/tile/:level/*", { schema: tileSchema, onRequest }, async (request, reply) => {
@@ -31,17 +28,21 @@ export function addTileRoutes(app: FastifyInstance, context: ServerContext): voi
     return keepForEver(reply, log).send(bytes);
   });
 
-  app.get("/logs/:log/tile/entries/*", { schema: entriesSchema, onRequest }, async (request, reply) => {
-    const log = logOf(request);
-    const { index, width } = tileOf(request);
-    const bundle = await log.entryBundle(index, width);
-    if (bundle === undefined) throw noSuchTile(request);
-    const accepted = chooseEncoding(request.headers["accept-encoding"]);
-    const { bytes, encoding } = await compress(bundle, accepted);
-    void keepForEver(reply, log).header("vary", "Accept-Encoding");
-    if (encoding !== undefined) void reply.header("content-encoding", encoding);
-    return reply.send(bytes);
-  });
+  app.get(
+    "/logs/:log/tile/entries/*",
+    { schema: entriesSchema, onRequest },
+    async (request, reply) => {
+      const log = logOf(request);
+      const { index, width } = tileOf(request);
+      const bundle = await log.entryBundle(index, width);
+      if (bundle === undefined) throw noSuchTile(request);
+      const accepted = chooseEncoding(request.headers["accept-encoding"]);
+      const { bytes, encoding } = await compress(bundle, accepted);
+      void keepForEver(reply, log).header("vary", "Accept-Encoding");
+      if (encoding !== undefined) void reply.header("content-encoding", encoding);
+      return reply.send(bytes);
+    },
+  );
 }
 
 /** Another spelling of a path names nothing. */
@@ -57,7 +58,10 @@ function tileOf(request: FastifyRequest): TileName {
 }
 
 function noSuchTile(request: FastifyRequest): CairnError {
-  return new CairnError("not_found", `the log has no such tile yet: ${request.raw.url!.slice(0, 200)}`);
+  return new CairnError(
+    "not_found",
+    `the log has no such tile yet: ${request.raw.url!.slice(0, 200)}`,
+  );
 }
 
 function keepForEver(reply: FastifyReply, log: Log): FastifyReply {

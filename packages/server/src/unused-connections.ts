@@ -1,11 +1,13 @@
 /**
- * Connections on which no request was begun yet. The platform closes those that are idle between two requests when a
- * server closes, but would wait for these: a browser opens some in advance, and keeps them.
+ * Connections on which no request was begun yet. The platform closes those that are idle between
+ * two requests when a server closes, but would wait for these: a browser opens some in advance, and
+ * keeps them.
  */
 import type { Server, Socket } from "node:net";
 
 export class UnusedConnections {
   readonly #sockets = new Set<Socket>();
+  #isClosed = false;
 
   /** `server` speaks HTTP, over TLS or not. */
   constructor(server: Server) {
@@ -22,11 +24,17 @@ export class UnusedConnections {
     });
   }
 
+  /** Also those that come while the server is still closing. */
   closeAll(): void {
+    this.#isClosed = true;
     for (const socket of this.#sockets) socket.destroy();
   }
 
   #add(socket: Socket): void {
+    if (this.#isClosed) {
+      socket.destroy();
+      return;
+    }
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
   }

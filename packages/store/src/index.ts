@@ -8,6 +8,13 @@ export {
 } from "./commit-slot.ts";
 export type { Disk, DiskEntry, DiskFile, OpenMode } from "./disk.ts";
 export { filesStore, type FilesStoreOptions } from "./files.ts";
+export {
+  formatIdSidecar,
+  IdHasher,
+  idSidecarByteLength,
+  idSidecarPath,
+  readIdSidecar,
+} from "./id-sidecar.ts";
 export { openSealingFiles, type SealingFiles } from "./sealing-files.ts";
 export { processLock, sqliteLock, type HeldLock, type LockStrategy } from "./lock.ts";
 export { memoryStore } from "./memory.ts";

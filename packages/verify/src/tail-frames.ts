@@ -17,7 +17,7 @@ export interface Frame {
 export class TailFrames {
   readonly #folder: LogFolder;
   readonly path: string;
-  #bytes = new Uint8Array(0);
+  #bytes: Uint8Array = new Uint8Array(0);
   /** Offset in the file of the first byte in `#bytes`. */
   #base = 0;
   #isLast = false;
@@ -50,14 +50,19 @@ export class TailFrames {
   }
 
   async #refill(): Promise<Frame | undefined> {
-    if (this.#isLast || this.#base === this.offset) return undefined;
+    if (this.#isLast || this.#base === this.offset || this.#isAtZeros()) return undefined;
     const bytes = await this.#folder.read(this.path, this.offset, chunkByteLength);
     this.#take(bytes ?? new Uint8Array(0), this.offset);
     return this.#find(this.offset);
   }
 
+  #isAtZeros(): boolean {
+    const at = this.offset - this.#base;
+    return this.#bytes[at] === 0 && this.#bytes[at + 1] === 0;
+  }
+
   #take(bytes: Uint8Array, base: number): void {
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#bytes = bytes;
     this.#base = base;
     this.#isLast = bytes.length < chunkByteLength;
   }

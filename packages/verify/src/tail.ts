@@ -7,12 +7,13 @@
  * there is damage.
  */
 import {
+  EventScanner,
   hashLeaf,
   isCairnError,
   isSameBytes,
   parseEntry,
   parseEntryHead,
-  EventScanner,
+  utf8,
   type Crypto,
   type Entry,
   type Hash,
@@ -34,12 +35,12 @@ const nextSizesMax = 4096;
 export interface Position {
   /** The tree so far; its size is the next seq. */
   readonly edge: RightEdge;
-  /** Leaf hash of the last entry. */
-  prev: Hash;
+  /** Leaf hash of the last entry; undefined where it is in a damaged file. */
+  prev: Hash | undefined;
   /** Time of the last entry. */
   lastTime: string | undefined;
   lastTimeMs: number;
-  /** False once an entry was bad: what follows can't be hashed into the tree. */
+  /** False once an entry or a sealed file was bad: from then on nothing is known of the tree. */
   isSound: boolean;
 }
 
@@ -65,16 +66,26 @@ export interface Rest {
 
 const progressEvery = 4096;
 
-/** Checks the tail file of the segment that `position` stands at. False where there is no such file. */
+/** Checks the tail file of the segment that `position` stands at. */
 export async function checkTail(
   context: TailContext,
   position: Position,
   rest: Rest,
-): Promise<boolean> {
-  const first = position.edge.size;
-  const tail = new TailCheck(context, position, rest, first);
-  return tail.run();
+): Promise<TailResult> {
+  return new TailCheck(context, position, rest, position.edge.size).run();
 }
+
+/** Checks a tail file that no entry has reached yet: it holds zeros, or a torn append. */
+export async function checkUnusedTail(
+  context: TailContext,
+  position: Position,
+  first: number,
+): Promise<void> {
+  await new TailCheck(context, position, { next: [], entries: 0 }, first).checkEnd();
+}
+
+/** "bad" once an entry of it was: what follows was not looked at. */
+export type TailResult = "good" | "bad" | "missing";
 
 class TailCheck {
   readonly #context: TailContext;
@@ -94,14 +105,14 @@ class TailCheck {
     this.#frames = new TailFrames(context.folder, tailPath(first));
   }
 
-  async run(): Promise<boolean> {
+  async run(): Promise<TailResult> {
     const { commit, signal, onEntries } = this.#context;
-    if (!(await this.#frames.open())) return false;
+    if (!(await this.#frames.open())) return "missing";
     const end = Math.min(commit.size, this.#first + segmentEntries);
     const { edge } = this.#position;
     let reported = edge.size;
     while (edge.size < end) {
-      if (!(await this.#takeCommitted())) return true;
+      if (!(await this.#takeCommitted())) return "bad";
       if (edge.size - reported === progressEvery || edge.size === end) {
         onEntries(edge.size - reported);
         reported = edge.size;
@@ -110,8 +121,8 @@ class TailCheck {
     }
     if (commit.size === end && commit.tailFirst === this.#first) this.#checkOffset();
     await this.#takeRest();
-    await this.#checkEnd();
-    return true;
+    await this.checkEnd();
+    return "good";
   }
 
   /** Takes the next entry, which was acknowledged. False if it is bad. */
@@ -156,14 +167,14 @@ class TailCheck {
     position.lastTimeMs = entry.timeMs;
     this.#before = frame.offset;
     const { size } = position.edge;
-    if (claims.isWaiting(size)) claims.settle(size, position.edge.root());
+    if (position.isSound && claims.isWaiting(size)) claims.settle(size, position.edge.root());
   }
 
   /** Why the entry is not the next one of the log; "chain", or words. */
   #fault(entry: Entry): string | undefined {
     const { edge, prev, lastTimeMs } = this.#position;
     if (entry.seq !== edge.size) return `says that it is entry ${entry.seq}`;
-    if (!isSameBytes(entry.prev, prev)) return "chain";
+    if (prev !== undefined && !isSameBytes(entry.prev, prev)) return "chain";
     return entry.timeMs < lastTimeMs ? "is earlier than the entry before it" : undefined;
   }
 
@@ -218,7 +229,7 @@ class TailCheck {
   }
 
   /** What follows the last whole entry. */
-  async #checkEnd(): Promise<void> {
+  async checkEnd(): Promise<void> {
     const { folder, findings } = this.#context;
     const { path, offset } = this.#frames;
     const isFull = this.#position.edge.size === this.#first + segmentEntries;
@@ -233,7 +244,9 @@ class TailCheck {
           at + sectorByteLength - ((from + at) % sectorByteLength),
         );
         const sectorAt = Math.max(0, sectorEnd - sectorByteLength);
-        if (isFull || !isTornSector(chunk.subarray(sectorAt, sectorEnd))) {
+        const sector = chunk.subarray(sectorAt, sectorEnd);
+        const isAtEntry = from + sectorAt === offset;
+        if (isFull || !isTornSector(sector) || (isAtEntry && !beginsEntry(sector))) {
           const what = "bytes that are neither entries nor what a torn append leaves";
           findings.problem("tail", what, { path, byte: from + at });
           return;
@@ -258,4 +271,12 @@ function isTornSector(sector: Uint8Array): boolean {
   for (let i = 0; i + 1 < end; i++) if (sector[i] === 0 && sector[i + 1] === 0) return false;
   // The high byte of a length may be the zero that a sector begins with; its low byte follows.
   return sector[0] !== 0 || end > 1;
+}
+
+const entryBegin = utf8('{"seq":');
+
+/** Whether a sector's part begins with a length and an entry, as far as it goes. */
+function beginsEntry(bytes: Uint8Array): boolean {
+  const begin = bytes.subarray(2, 2 + entryBegin.length);
+  return isSameBytes(begin, entryBegin.subarray(0, begin.length));
 }

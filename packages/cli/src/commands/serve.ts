@@ -1,0 +1,132 @@
+/** `cairn serve`: all logs of a data folder behind one server, until a signal or a log that cannot go on ends it. */
+import { existsSync, readFileSync } from "node:fs";
+import { CairnError, errorTable } from "@cairnlog/core";
+import { apiKeysPath, createServer, keyRing, type CairnServer } from "@cairnlog/server";
+import { systemClock } from "@cairnlog/log";
+import { filesStore } from "@cairnlog/store";
+import type { CommandContext, CommandSpec } from "../command.ts";
+import type { Exit } from "../io.ts";
+import { FolderRegistry } from "../folder-registry.ts";
+import type { Output } from "../output.ts";
+import { describeError } from "../report-error.ts";
+import { asciiJson } from "../safe-text.ts";
+import type { Settings } from "../settings.ts";
+
+export const serveCommand: CommandSpec = {
+  name: "serve",
+  summary: "serve all logs of a data folder over HTTP",
+  description:
+    "Opens all logs of the data folder and serves them until Ctrl-C or SIGTERM: then it answers what it has accepted, and ends. " +
+    "A second signal ends it at once. It does not start where a log was tampered with, and says how to go on.",
+  settings: [
+    "data",
+    "listen",
+    "hostName",
+    "tlsCert",
+    "tlsKey",
+    "publishInterval",
+    "bodyBytesMax",
+    "decompressedBytesMax",
+    "queueEventsMax",
+    "queueBytesMax",
+  ],
+  examples: [
+    { line: "cairn serve", about: "serve ./cairn-data at http://127.0.0.1:8080" },
+    { line: "cairn serve --data /var/lib/cairn --listen 0.0.0.0:443 --host-name audit.example.com --tls-cert cert.pem --tls-key key.pem", about: "serve a network, with TLS" },
+  ],
+  run,
+};
+
+async function run(context: CommandContext): Promise<Exit> {
+  const { io, output, config } = context;
+  const { values } = config;
+  const { data } = values;
+  const failed = Promise.withResolvers<CairnError>();
+  const store = filesStore({ folder: data });
+  const tls = readTls(values);
+  if (!existsSync(data) || ((await store.logs()).length === 0 && !existsSync(apiKeysPath(data)))) {
+    throw new CairnError("not_found", `there is no log in ${data}: make one with \`cairn init --data ${data}\``, {
+      place: { path: data },
+    });
+  }
+  const logs = new FolderRegistry(store, io.hostName, {
+    publishIntervalMs: values.publishInterval,
+    limits: { queueEventsMax: values.queueEventsMax, queueBytesMax: values.queueBytesMax },
+    onFailure: (error) => failed.resolve(error),
+  });
+  let server: CairnServer | undefined;
+  try {
+    await logs.openAll();
+    server = await createServer({
+      logs,
+      keys: keyRing(apiKeysPath(data), systemClock),
+      hostNames: values.hostName ?? [],
+      limits: { wireBytesMax: values.bodyBytesMax, bodyBytesMax: values.decompressedBytesMax },
+      ...(tls === undefined ? {} : { tls }),
+      logger: { write: (line) => writeLog(output, values.logLevel, line) },
+    });
+    const url = await server.listen(values.listen);
+    await announce(output, url, logs);
+    const ended = await Promise.race([failed.promise, aborted(io.interrupted)]);
+    if (ended === undefined) return await stop(context, server, logs);
+    output.error(describeError(ended));
+    output.error("cairn: the server ends, so that nothing false is signed. What was acknowledged is safe.");
+    await server.stop();
+    return errorTable[ended.code].exit;
+  } finally {
+    await server?.stop();
+    await logs.closeAll();
+  }
+}
+
+async function announce(output: Output, url: string, logs: FolderRegistry): Promise<void> {
+  const names = logs.list().map((log) => log.name);
+  if (output.isJson) {
+    await output.line(asciiJson({ url, logs: names }));
+    return;
+  }
+  await output.line(`Serving at ${output.paint("bold", url)}`);
+  for (const log of logs.list()) {
+    await output.line(`  ${log.name}  ${log.status().size} entries  ${log.origin}`);
+  }
+  output.note("Ctrl-C stops it.");
+}
+
+async function stop({ output }: CommandContext, server: CairnServer, logs: FolderRegistry): Promise<0> {
+  output.note("Stopping: what was accepted is committed and answered.");
+  await server.stop();
+  await logs.closeAll();
+  return 0;
+}
+
+function readTls({ tlsCert, tlsKey }: Settings): { cert: Buffer; key: Buffer } | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new CairnError("usage", "--tls-cert and --tls-key go together");
+  }
+  return { cert: readPem(tlsCert), key: readPem(tlsKey) };
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CairnError("usage", `the file for TLS cannot be read: ${why}`, { cause, place: { path } });
+  }
+}
+
+const levels = { debug: 20, info: 30, warn: 40, error: 50 } as const;
+
+/** The server's own lines are JSON (pino): their level stands first. */
+function writeLog(output: Output, wanted: Settings["logLevel"], line: string): void {
+  const level = /^\{"level":([0-9]{2})/.exec(line)?.[1];
+  if (level !== undefined && level >= String(levels[wanted])) output.error(line.trimEnd());
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve(undefined);
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+}

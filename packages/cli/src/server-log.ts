@@ -1,0 +1,188 @@
+/** A log behind a server. Events leave as they are, byte for byte; entries are read through the SDK. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { CairnClient } from "@cairnlog/client";
+import { CairnError, formatLogTime, isCairnError } from "@cairnlog/core";
+import type {
+  Answer,
+  ConsistencyProof,
+  EntryRange,
+  EventBody,
+  LogDescription,
+  LogSink,
+  LogView,
+  Outcome,
+  Recorded,
+  ShownEntry,
+} from "./log-view.ts";
+import {
+  errorOfProblem,
+  isObject,
+  parseAnswer,
+  request,
+  type ServerTarget,
+} from "./server-request.ts";
+
+// How often an overloaded server is asked again: nothing was recorded, so that asking again is safe.
+const attemptsMax = 8;
+const defaultRetryMs = 1000;
+const waitSeconds = 30;
+
+export class ServerLog implements LogView, LogSink {
+  readonly place: string;
+  readonly #target: ServerTarget;
+  readonly #name: string;
+  readonly #client: CairnClient;
+  readonly #interrupted: AbortSignal;
+
+  constructor(target: ServerTarget, name: string, interrupted: AbortSignal) {
+    this.place = target.url;
+    this.#target = target;
+    this.#name = name;
+    this.#interrupted = interrupted;
+    const { url, key } = target;
+    this.#client = new CairnClient({ url, log: name, ...(key === undefined ? {} : { key }) });
+  }
+
+  async describe(): Promise<LogDescription> {
+    return readDescription(parseAnswer(await this.#get("")));
+  }
+
+  entry(seq: number): Promise<ShownEntry> {
+    return this.#client.get(seq);
+  }
+
+  async *entries(range: EntryRange): AsyncGenerator<ShownEntry, void> {
+    const { from, to, sinceMs, untilMs, limit, follow, signal } = range;
+    yield* this.#client.entries({
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+      ...(sinceMs === undefined ? {} : { since: formatLogTime(sinceMs) }),
+      ...(untilMs === undefined ? {} : { until: formatLogTime(untilMs) }),
+      ...(limit === undefined ? {} : { limit }),
+      ...(follow ? { wait: waitSeconds } : {}),
+      signal,
+    });
+  }
+
+  proof(seq: number): Promise<string> {
+    return this.#client.proof(seq);
+  }
+
+  receipt(seq: number): Promise<string> {
+    return this.#get(`/events/${seq}/proof`, { accept: "application/json" });
+  }
+
+  async consistency(from: number, to: number | undefined): Promise<ConsistencyProof> {
+    const until = to === undefined ? "" : `&to=${to}`;
+    const answer = parseAnswer(await this.#get(`/consistency?from=${from}${until}`));
+    const { proof } = answer;
+    if (answer["from"] !== from || typeof answer["to"] !== "number" || !isTextList(proof)) {
+      throw new CairnError("unavailable", "the server's answer is not a consistency proof");
+    }
+    return { from, to: answer["to"], proof };
+  }
+
+  async append(body: EventBody, receipt: "full" | "short"): Promise<Answer> {
+    const type = body.form === "lines" ? "application/x-ndjson" : "application/json";
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const text = await request(this.#target, {
+          method: "POST",
+          path: `${this.#path}/events?receipt=${receipt}`,
+          headers: { "content-type": type },
+          body: body.bytes,
+          // All of a batch refused: the answer still says why, event by event.
+          ...(body.form === "one" ? {} : { alsoGood: [422] }),
+        });
+        return readAnswer(parseAnswer(text), body.form);
+      } catch (error) {
+        if (body.form === "one" && isCairnError(error) && isAboutTheEvent(error)) {
+          return { outcomes: [{ error }], origin: "", checkpoint: undefined };
+        }
+        if (!isCairnError(error, "overloaded") || attempt === attemptsMax) throw error;
+        await sleep(error.retryAfterMs ?? defaultRetryMs, undefined, { signal: this.#interrupted });
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  get #path(): string {
+    return `/v1/logs/${encodeURIComponent(this.#name)}`;
+  }
+
+  #get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<string> {
+    return request(this.#target, { path: this.#path + path, headers });
+  }
+}
+
+/** The logs that the key covers. */
+export async function listServerLogs(target: ServerTarget): Promise<LogDescription[]> {
+  const { logs } = parseAnswer(await request(target, { path: "/v1/logs" }));
+  if (!Array.isArray(logs)) throw new CairnError("unavailable", "the server's answer lists no logs");
+  return logs.map((each) => readDescription(isObject(each) ? each : {}));
+}
+
+export async function createServerLog(
+  target: ServerTarget,
+  log: { readonly name: string; readonly origin: string | undefined; readonly public: boolean },
+): Promise<LogDescription> {
+  const { name, origin } = log;
+  const body = { name, ...(origin === undefined ? {} : { origin }), public: log.public };
+  const text = await request(target, {
+    method: "POST",
+    path: "/v1/logs",
+    headers: { "content-type": "application/json" },
+    body: new TextEncoder().encode(JSON.stringify(body)),
+  });
+  return readDescription(parseAnswer(text));
+}
+
+function readDescription(answer: Readonly<Record<string, unknown>>): LogDescription {
+  const { name, origin, vkeys, size } = answer;
+  const isWhole =
+    typeof name === "string" && typeof origin === "string" && typeof size === "number" && isTextList(vkeys);
+  if (!isWhole) throw new CairnError("unavailable", "the server's description of the log is incomplete");
+  return { name, origin, vkeys, size, public: answer["public"] === true };
+}
+
+function isAboutTheEvent({ code }: CairnError): boolean {
+  return ["malformed", "invalid", "private_unsupported", "conflict", "too_large"].includes(code);
+}
+
+function readAnswer(answer: Readonly<Record<string, unknown>>, form: EventBody["form"]): Answer {
+  const { origin, checkpoint, results } = answer;
+  if (form === "one") {
+    return {
+      outcomes: [readOutcome(answer)],
+      origin: String(origin),
+      checkpoint: String(checkpoint),
+    };
+  }
+  if (!Array.isArray(results)) {
+    // A 422 for the body as a whole, not for its events.
+    throw errorOfProblem(answer, 422, "");
+  }
+  const note = typeof checkpoint === "string" ? checkpoint : undefined;
+  return {
+    outcomes: results.map((each) => readOutcome(isObject(each) ? each : {})),
+    origin: note?.split("\n", 1)[0] ?? "",
+    checkpoint: note,
+  };
+}
+
+function readOutcome(result: Readonly<Record<string, unknown>>): Outcome {
+  const { seq, leafHash, duplicate, proof, error } = result;
+  if (error !== undefined) return { error: errorOfProblem(error, 422, "") };
+  if (typeof seq !== "number" || typeof leafHash !== "string") {
+    throw new CairnError("unavailable", "the server's answer lacks a receipt: was this a Cairn server?");
+  }
+  const recorded: Recorded = { seq, leafHash, duplicate: duplicate === true };
+  return isTextList(proof) ? { ...recorded, proof } : recorded;
+}
+
+function isTextList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
+}

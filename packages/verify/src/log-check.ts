@@ -1,0 +1,443 @@
+/** Verifies one log's folder, from its settings to its last byte. `docs/spec/files.md` says what must be where. */
+import {
+  base64,
+  CairnError,
+  genesisPrev,
+  isCairnError,
+  parseCheckpoint,
+  parseEntryBundle,
+  parseNote,
+  parseUtf8,
+  RightEdge,
+  utf8,
+  verifyCheckpoint,
+  type Crypto,
+  type Vkey,
+  noteBytesMax,
+} from "@cairnlog/core";
+import {
+  idSidecarPath,
+  sealedPath,
+  SegmentReader,
+  segmentEntries,
+  tailPath,
+  type Commit,
+} from "@cairnlog/store";
+import { byteOfSlot, judgeSuspect, readRing, ringPath } from "./commit-ring.ts";
+import type { DirectoryOptions } from "./directory.ts";
+import type { FolderListing, LogFolder } from "./folder.ts";
+import { checkAllSigned, checkPinned, checkPrivateKeys, parseOwnKeys, reportKeys } from "./keys.ts";
+import { checkpointPath, layoutOf, type Layout } from "./layout.ts";
+import { Findings, verdictOf, type Report } from "./report.ts";
+import { RootClaims } from "./root-claims.ts";
+import { appendSealed, type ChainContext } from "./sealed-chain.ts";
+import type { SegmentJob } from "./segment-job.ts";
+import { checkSegments, type SegmentResult } from "./segment-pool.ts";
+import {
+  parseGenesis,
+  parseSettings,
+  settingsByteLengthMax,
+  settingsConflict,
+  settingsPath,
+  type Genesis,
+  type Settings,
+} from "./settings.ts";
+import { summaryOfLog } from "./summary.ts";
+import { checkTail, checkUnusedTail, type Position, type Rest, type TailContext } from "./tail.ts";
+import { TailFrames } from "./tail-frames.ts";
+import { UpperTiles } from "./upper-tiles.ts";
+
+/** Without a published checkpoint, a log of more entries than this has lost it. */
+const unpublishedSizeMax = 1;
+
+export class LogCheck {
+  readonly #folder: LogFolder;
+  readonly #crypto: Crypto;
+  readonly #pinned: readonly Vkey[];
+  readonly #options: DirectoryOptions;
+  readonly #findings = new Findings();
+  readonly #claims = new RootClaims(this.#findings);
+  #own: readonly Vkey[] = [];
+  #origin: string | undefined;
+  #settings: Settings | undefined;
+  #published: { readonly note: string; readonly size: number } | undefined;
+  #firstTime: string | undefined;
+  #entries = 0;
+
+  constructor(
+    folder: LogFolder,
+    crypto: Crypto,
+    pinned: readonly Vkey[],
+    options: DirectoryOptions,
+  ) {
+    this.#folder = folder;
+    this.#crypto = crypto;
+    this.#pinned = pinned;
+    this.#options = options;
+  }
+
+  async run(): Promise<Report> {
+    const findings = this.#findings;
+    // This order, for a log that grows meanwhile: a file that is there now is covered by the commit that is read later.
+    const listing = await this.#folder.list();
+    const layout = layoutOf(listing, findings);
+    const note = await this.#small(checkpointPath, noteBytesMax);
+    const ring = await readRing(this.#folder, findings);
+    const genesis = await this.#identify(listing, layout);
+    await checkPrivateKeys(this.#folder, listing.files, this.#crypto, this.#own, findings);
+    const { newest } = ring;
+    await this.#claimCheckpoint(note, newest);
+    await this.#claimGiven(newest);
+    for (const { number, size, root } of ring.commits) {
+      const place = { path: ringPath, byte: byteOfSlot(number) };
+      this.#claims.add({ size, root, what: `commit record ${number}`, code: "commits", place });
+    }
+    const position: Position = {
+      ...{ edge: new RightEdge(this.#crypto.sha256), prev: genesisPrev(), lastTime: undefined },
+      ...{ lastTimeMs: -Infinity, isSound: true },
+    };
+    let lastTime: string | undefined;
+    if (newest !== undefined) {
+      const rest = await this.#checkEntries(newest, layout, position);
+      lastTime = position.lastTime;
+      judgeSuspect(ring, [{ ...newest, number: newest.number + 1 }, ...rest.next], findings);
+      if (rest.entries > 0) {
+        const what = `${rest.entries} entries follow that no commit covers: they were never acknowledged`;
+        findings.note("rest", what, { seq: newest.size, path: "tail" });
+      }
+    }
+    this.#claims.finish();
+    if (genesis === undefined && newest !== undefined && newest.size > 0 && !findings.hasProblems) {
+      findings.problem("settings", "entry 0 could not be read", { seq: 0 });
+    }
+    return this.#report(newest, lastTime, listing);
+  }
+
+  /** Settings, entry 0 and keys. */
+  async #identify(listing: FolderListing, layout: Layout): Promise<Genesis | undefined> {
+    const { sha256 } = this.#crypto;
+    const findings = this.#findings;
+    const place = { path: settingsPath };
+    const bytes = await this.#small(settingsPath, settingsByteLengthMax);
+    if (bytes === undefined) findings.problem("missing", "the log's settings are missing", place);
+    else {
+      try {
+        this.#settings = parseSettings(bytes);
+      } catch (error) {
+        findings.caught(error, "settings", place);
+      }
+    }
+    const genesis = await this.#readGenesis(listing, layout);
+    const settings = this.#settings;
+    if (settings !== undefined && bytes !== undefined && genesis !== undefined) {
+      const conflict = settingsConflict(sha256, settings, bytes, genesis);
+      if (conflict !== undefined) {
+        const what = `${settingsPath} is not what entry 0 says: ${conflict}`;
+        findings.problem("settings", what, { ...place, seq: 0 });
+      }
+    }
+    const name = this.#folder.location.slice(this.#folder.location.lastIndexOf("/") + 1);
+    if (settings !== undefined && settings.name !== name) {
+      const what = `the folder is not named as the log, ${JSON.stringify(settings.name)}`;
+      findings.note("settings", what, place);
+    }
+    // Entry 0 has the proof; a damaged file beside it changes nothing about who signed.
+    this.#origin = genesis?.origin ?? settings?.origin;
+    const vkeys = genesis?.vkeys ?? settings?.vkeys ?? [];
+    this.#own = parseOwnKeys(this.#crypto, vkeys, this.#origin, findings, place);
+    checkPinned(this.#pinned, this.#own, this.#origin, findings);
+    return genesis;
+  }
+
+  /** Entry 0, before it is verified with all the others; undefined where it can't be read. */
+  async #readGenesis(listing: FolderListing, layout: Layout): Promise<Genesis | undefined> {
+    let entry: Uint8Array | undefined;
+    try {
+      const path = sealedPath(0);
+      if (layout.sealed[0] === 0) {
+        const byteLength = listing.files.get(path) ?? 0;
+        const { sha256 } = this.#crypto;
+        const segment = await SegmentReader.open({ reader: this.#folder, path, byteLength, sha256 });
+        const bundle = await segment.entryBundle(0);
+        const range = parseEntryBundle(bundle)[0]!;
+        entry = bundle.slice(range.begin, range.end);
+      } else {
+        const frames = new TailFrames(this.#folder, tailPath(0));
+        if (await frames.open()) entry = (await frames.next())?.entry;
+      }
+    } catch (error) {
+      // The check of the file itself says what is wrong with it.
+      if (!isCairnError(error)) throw error;
+      return undefined;
+    }
+    if (entry === undefined) return undefined;
+    try {
+      return parseGenesis(entry);
+    } catch (error) {
+      this.#findings.caught(error, "settings", { seq: 0 });
+      return undefined;
+    }
+  }
+
+  async #claimCheckpoint(bytes: Uint8Array | undefined, newest: Commit | undefined): Promise<void> {
+    const place = { path: checkpointPath };
+    if (bytes === undefined) {
+      const what = "there is no published checkpoint";
+      if ((newest?.size ?? 0) > unpublishedSizeMax) this.#findings.problem("missing", what, place);
+      else this.#findings.note("missing", what, place);
+      return;
+    }
+    try {
+      const checked = await this.#verify(bytes, "the published checkpoint");
+      const { size, root } = checked.checkpoint;
+      this.#published = { note: parseUtf8(bytes), size };
+      const what = "the published checkpoint";
+      if (this.#isRolledBack(size, newest, what, checkpointPath)) return;
+      this.#claims.add({ size, root, what, code: "checkpoint", place });
+    } catch (error) {
+      this.#findings.caught(error, "checkpoint", place);
+    }
+  }
+
+  /** The checkpoint that the user brought. Any one of the log's keys is enough on it: receipts carry one signature. */
+  async #claimGiven(newest: Commit | undefined): Promise<void> {
+    const given = this.#options.checkpoint;
+    if (given === undefined) return;
+    const what = "the given checkpoint";
+    try {
+      const vkeys = this.#own;
+      const bytes = utf8(given);
+      const { checkpoint } = await verifyCheckpoint(this.#crypto, bytes, vkeys, this.#origin ?? "");
+      const { size, root } = checkpoint;
+      if (this.#isRolledBack(size, newest, what, undefined)) return;
+      this.#claims.add({ size, root, what, code: "checkpoint", place: {} });
+    } catch (error) {
+      if (!isCairnError(error)) throw error;
+      this.#findings.problem("checkpoint", `${what} is not of this log: ${error.message}`);
+    }
+  }
+
+  #isRolledBack(
+    size: number,
+    newest: Commit | undefined,
+    what: string,
+    path: string | undefined,
+  ): boolean {
+    if (newest === undefined || size <= newest.size) return false;
+    const here = `the log has ${newest.size} entries, and ${what} says ${size}`;
+    const message = `${here}: entries were cut off, or an older copy was put back`;
+    const place = { seq: newest.size, ...(path === undefined ? {} : { path }) };
+    this.#findings.problem("rollback", message, place);
+    return true;
+  }
+
+  async #verify(bytes: Uint8Array, what: string) {
+    const { note, checkpoint, verified } = await verifyCheckpoint(
+      ...([this.#crypto, bytes, this.#own, this.#origin ?? ""] as const),
+    );
+    checkAllSigned(this.#own, verified, what);
+    const ownLines = note.signatures.filter(({ name }) => name === this.#origin);
+    if (ownLines.length > this.#own.length) {
+      throw new CairnError("malformed", `${what} has more signatures of the log than it has keys`);
+    }
+    if (note.signatures.length > ownLines.length) {
+      const others = note.signatures.length - ownLines.length;
+      this.#findings.note("checkpoint", `${others} others signed as well; they were not checked`, {
+        path: checkpointPath,
+      });
+    }
+    return { checkpoint };
+  }
+
+  /** Sealed files, then the tail. Returns what lies beyond the commit. */
+  async #checkEntries(newest: Commit, layout: Layout, position: Position): Promise<Rest> {
+    const { signal } = this.#options;
+    const findings = this.#findings;
+    const { sha256 } = this.#crypto;
+    const onFirst = (time: string): void => {
+      this.#firstTime = time;
+    };
+    const tiles = new UpperTiles(this.#folder, sha256, layout.tiles, findings);
+    const parts = { folder: this.#folder, findings, claims: this.#claims, onFirst };
+    const chain: ChainContext = { ...parts, sha256, tiles };
+    const onEntries = (count: number): void => this.#progress(count, newest.size);
+    const tail: TailContext = { ...parts, crypto: this.#crypto, commit: newest, signal, onEntries };
+    if (this.#claims.isWaiting(0)) this.#claims.settle(0, position.edge.root());
+    await this.#checkSealed(layout, newest, position, chain, tail);
+    tiles.finish();
+    const rest: Rest = { next: [], entries: 0 };
+    await this.#checkTails(layout, newest, position, chain, tail, rest);
+    return rest;
+  }
+
+  async #checkSealed(
+    layout: Layout,
+    newest: Commit,
+    position: Position,
+    chain: ChainContext,
+    tail: TailContext,
+  ): Promise<void> {
+    const findings = this.#findings;
+    const segments = (layout.sealed.at(-1) ?? -segmentEntries) / segmentEntries + 1;
+    if (segments * segmentEntries > newest.size) {
+      const what = `${segments * segmentEntries} entries are sealed, and the newest commit record knows ${newest.size}`;
+      const path = sealedPath((segments - 1) * segmentEntries);
+      findings.problem("rollback", `${what}: newer records are gone`, { path, seq: newest.size });
+    }
+    const jobs: SegmentJob[] = [];
+    for (const first of layout.sealed) jobs.push(await this.#job(first, layout));
+    const results = await this.#runJobs(jobs, newest);
+    const byFirst = new Map(layout.sealed.map((first, i) => [first, results[i]!]));
+    for (let index = 0; index < segments; index++) {
+      const first = index * segmentEntries;
+      const result = byFirst.get(first);
+      const before: Position = { ...position, edge: position.edge.clone() };
+      await appendSealed(chain, position, result);
+      if (layout.tails.includes(first)) await this.#checkLeftover(first, before, position, tail);
+      if (!layout.ids.includes(first)) {
+        const path = idSidecarPath(first);
+        findings.note("missing", "the index of event ids is not there; it can be made again", { path });
+      }
+    }
+    for (const first of layout.ids) {
+      if (byFirst.has(first)) continue;
+      const what = "there are no sealed entries that these id hashes are of";
+      findings.problem("derived", what, { path: idSidecarPath(first) });
+    }
+  }
+
+  async #job(first: number, layout: Layout): Promise<SegmentJob> {
+    const path = sealedPath(first);
+    const byteLength = (await this.#folder.byteLength(path)) ?? 0;
+    const own = reportKeys(this.#crypto, this.#own).map(({ vkey }) => vkey);
+    const idKey = layout.ids.includes(first) ? this.#settings?.idKey : undefined;
+    return { path, byteLength, first, origin: this.#origin, vkeys: own, idKey };
+  }
+
+  #runJobs(jobs: readonly SegmentJob[], newest: Commit): Promise<SegmentResult[]> {
+    return checkSegments(jobs, {
+      ...{ folder: this.#folder, crypto: this.#crypto, workers: this.#options.workers },
+      ...{ signal: this.#options.signal },
+      onEntries: (count) => this.#progress(count, newest.size),
+    });
+  }
+
+  /** A crash, or a sealing under way, leaves a tail file beside the sealed one: it must say the same. */
+  async #checkLeftover(
+    first: number,
+    before: Position,
+    after: Position,
+    tail: TailContext,
+  ): Promise<void> {
+    const findings = new Findings();
+    const size = first + segmentEntries;
+    const commit = { ...tail.commit, size, tailFirst: -1 };
+    const context = { ...tail, findings, claims: new RootClaims(findings), commit };
+    const quiet = { ...context, onEntries: () => undefined, onFirst: () => undefined };
+    const result = await checkTail(quiet, before, { next: [], entries: 0 });
+    const place = { path: tailPath(first) };
+    const isSame = after.prev === undefined || (before.prev ?? "") === after.prev;
+    for (const { code, message, ...where } of findings.problems()) {
+      this.#findings.problem(code, message, where);
+    }
+    if (result === "good" && !isSame && base64(before.prev!) !== base64(after.prev!)) {
+      const what = "the tail file holds other entries than the sealed file that was made from it";
+      this.#findings.problem("tail", what, { ...place, seq: first });
+    } else if (result === "good") {
+      this.#findings.note("rest", "the tail file of a sealed segment is still there", place);
+    }
+  }
+
+  async #checkTails(
+    layout: Layout,
+    newest: Commit,
+    position: Position,
+    chain: ChainContext,
+    tail: TailContext,
+    rest: Rest,
+  ): Promise<void> {
+    const { edge } = position;
+    const seen = new Set<number>();
+    for (;;) {
+      const first = edge.size;
+      if (first >= newest.size && !layout.tails.includes(first)) break;
+      seen.add(first);
+      const result = await checkTail(tail, position, rest);
+      if (result === "bad") return;
+      if (result === "missing") {
+        if (first >= newest.size) break;
+        if (!(await this.#takeSealedMeanwhile(first, layout, newest, position, chain))) return;
+      }
+      if (edge.size < first + segmentEntries) break;
+    }
+    for (const first of layout.tails) {
+      if (first > edge.size - (edge.size % segmentEntries) && !seen.has(first)) {
+        await checkUnusedTail(tail, position, first);
+      }
+    }
+  }
+
+  /** A tail file that is gone was sealed while we looked elsewhere, or is lost. */
+  async #takeSealedMeanwhile(
+    first: number,
+    layout: Layout,
+    newest: Commit,
+    position: Position,
+    chain: ChainContext,
+  ): Promise<boolean> {
+    const job = await this.#job(first, layout);
+    if (job.byteLength === 0) {
+      const what = `entries from ${first} on are gone: their tail file is missing`;
+      this.#findings.problem("missing", what, { path: tailPath(first), seq: first });
+      return false;
+    }
+    await appendSealed(chain, position, (await this.#runJobs([job], newest))[0]);
+    return true;
+  }
+
+  #progress(count: number, total: number): void {
+    this.#entries += count;
+    this.#options.onProgress?.({
+      ...{ target: this.#folder.location, entriesDone: this.#entries, entriesTotal: total },
+    });
+  }
+
+  /** A small file; one that can't be read is a problem, and then as good as missing. */
+  async #small(path: string, byteLengthMax: number): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#folder.get(path, byteLengthMax);
+    } catch (error) {
+      this.#findings.caught(error, "unreadable", { path });
+      return undefined;
+    }
+  }
+
+  #report(newest: Commit | undefined, lastTime: string | undefined, listing: FolderListing): Report {
+    const problems = this.#findings.problems();
+    const isOk = problems.length === 0;
+    const report = {
+      ...{ ok: isOk, verdict: verdictOf(isOk, this.#pinned.length > 0), kind: "log folder" as const },
+      target: this.#folder.location,
+      ...(this.#origin === undefined ? {} : { origin: this.#origin }),
+      keys: reportKeys(this.#crypto, this.#own),
+      ...(newest === undefined ? {} : { size: newest.size, root: base64(newest.root) }),
+      ...{ entriesChecked: this.#entries, filesChecked: listing.files.size },
+      ...(this.#published === undefined
+        ? {}
+        : { checkpoint: this.#published.note, checkpointSize: this.#published.size }),
+      ...(this.#firstTime === undefined ? {} : { firstTime: this.#firstTime }),
+      ...(lastTime === undefined ? {} : { lastTime }),
+      ...{ problems, notes: this.#findings.notes(), logs: [] },
+    };
+    return { ...report, summary: summaryOfLog(report) };
+  }
+}
+
+/** The origin in a note that should be a checkpoint; undefined where it is none. */
+export function originOf(bytes: Uint8Array): string | undefined {
+  try {
+    return parseCheckpoint(parseNote(bytes).text, { allowExtensions: true }).origin;
+  } catch {
+    return undefined;
+  }
+}
