@@ -1,3 +1,4 @@
+/** Time in a test: it stands still until the test moves it, and timers run as it passes them. */
 interface ManualTimer {
   readonly dueMs: number;
   readonly run: () => void;

@@ -7,7 +7,7 @@
  * many as the seed says, so that concurrent callers meet in many orders.
  */
 import type { Disk, DiskEntry, DiskFile, OpenMode } from "@cairnlog/store";
-import { SeededRandom } from "./seeded.ts";
+import type { SeededRandom } from "./seeded.ts";
 import { prefix, SimulatedFile } from "./simulated-file.ts";
 import { SimulatedFolder, type SimulatedNode, type Survival } from "./simulated-folder.ts";
 

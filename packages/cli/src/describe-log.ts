@@ -21,10 +21,14 @@ export function showKeys(vkeys: readonly string[]): ShownKey[] {
   });
 }
 
-/** Two lines for each key. */
+// An Ed25519 key fits; one of ML-DSA-44 has some 1,800 characters, and is of no use on a screen.
+const vkeyLengthShown = 200;
+
+/** Two lines for each key. What is cut short says so: `cairn logs show --vkeys` prints all of it. */
 export function describeVkeys(vkeys: readonly string[]): string[] {
-  return showKeys(vkeys).flatMap(({ algorithm, vkey, fingerprint: print }) => [
-    `${algorithm.padEnd(12)} ${safeText(vkey)}`,
-    `${"".padEnd(12)} fingerprint ${print}`,
-  ]);
+  return showKeys(vkeys).flatMap(({ algorithm, vkey, fingerprint: print }) => {
+    const isLong = vkey.length > vkeyLengthShown;
+    const shown = isLong ? `${vkey.slice(0, 60)}… (cairn logs show --vkeys)` : vkey;
+    return [`${algorithm.padEnd(12)} ${safeText(shown)}`, `${"".padEnd(12)} fingerprint ${print}`];
+  });
 }

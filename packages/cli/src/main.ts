@@ -21,7 +21,7 @@ export async function run(argv: readonly string[], io: Io): Promise<Exit> {
   try {
     const asked = parseArguments(commands, argv, version());
     if (asked.kind === "text") {
-      await output.raw(asked.text);
+      await output.line(asked.text.trimEnd());
       return 0;
     }
     const config = readConfiguration(io, settingFlags(asked.values), configFlag(asked));

@@ -27,6 +27,7 @@ export function parseArguments(
   let text = "";
   let failure = "";
   const program = buildProgram(specs, version, (found) => (asked = found));
+  if (argv.length === 0) return { kind: "text", text: helpOf(program) };
   forEachCommand(program, (command) => {
     command.exitOverride();
     command.configureOutput({
@@ -49,7 +50,15 @@ export function parseArguments(
     }
     throw new CairnError("usage", usageMessage(error.message, failure));
   }
-  return asked ?? { kind: "text", text: program.helpInformation() };
+  return asked ?? { kind: "text", text: helpOf(program) };
+}
+
+/** The help text with what `addHelpText` adds, which `helpInformation` leaves out. */
+function helpOf(program: Command): string {
+  let text = "";
+  program.configureOutput({ writeOut: (piece) => (text += piece), getOutHasColors: () => false });
+  program.outputHelp();
+  return text;
 }
 
 /** The parser for all the commands; `take` hears which one was asked for. */

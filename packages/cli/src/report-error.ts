@@ -1,8 +1,13 @@
 /** How an error leaves: one line of what, where and what to do; or, with --json, a problem document. */
-import { errorTable, isCairnError, type CairnError } from "@cairnlog/core";
+import { errorTable, isCairnError, type CairnError, type CairnErrorCode } from "@cairnlog/core";
 import type { Exit } from "./io.ts";
 import type { Output } from "./output.ts";
 import { asciiJson } from "./safe-text.ts";
+
+/** Errors about what somebody wrote: their messages name what was expected instead. */
+const saysWhatToDo: ReadonlySet<CairnErrorCode> = new Set([
+  ...(["usage", "malformed", "invalid", "too_large", "private_unsupported"] as const),
+]);
 
 /** Tells about `error` and returns the exit status that it means. */
 export function reportError(output: Output, error: unknown, showStack: boolean): Exit {
@@ -27,8 +32,7 @@ export function describeError(error: CairnError): string {
   const { todo } = errorTable[error.code];
   const message = oneLine(error.message);
   const place = placeText(error, message);
-  // A usage error names what was expected itself.
-  const advice = error.code === "usage" || message.includes(todo) ? "" : ` ${todo}`;
+  const advice = saysWhatToDo.has(error.code) || message.includes(todo) ? "" : ` ${todo}`;
   return `cairn: ${message}${place}${/[.?!)]$/.test(message + place) ? "" : "."}${advice}`;
 }
 

@@ -6,7 +6,13 @@ import {
   verify,
   type KeyObject,
 } from "node:crypto";
-import { hashByteLength, keySizes, type Crypto, type Hash, type KeyAlgorithm } from "@cairnlog/core";
+import {
+  hashByteLength,
+  keySizes,
+  type Crypto,
+  type Hash,
+  type KeyAlgorithm,
+} from "@cairnlog/core";
 import { derOf, spkiPrefixes } from "./der.ts";
 
 /** The core's cryptography on OpenSSL. */

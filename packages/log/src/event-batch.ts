@@ -15,12 +15,24 @@ import {
   type CairnError,
 } from "@cairnlog/core";
 
+/** A batch as plain data, to hand it from thread to thread. */
+export interface EventBatchParts {
+  readonly count: number;
+  readonly byteLength: number;
+  readonly bytes: Uint8Array;
+  readonly start: Int32Array;
+  readonly end: Int32Array;
+  readonly idStart: Int32Array;
+  readonly idEnd: Int32Array;
+  readonly refusals: Map<number, CairnError>;
+}
+
 export class EventBatch {
   /** Accepted and refused events together. */
   count = 0;
   /** Bytes of the accepted events. */
   byteLength = 0;
-  readonly refusals = new Map<number, CairnError>();
+  refusals = new Map<number, CairnError>();
   /** Holds the events; `start[i]` to `end[i]` is event `i`. Not changed by anybody after the batch was built. */
   bytes: Uint8Array;
   start: Int32Array;
@@ -36,6 +48,14 @@ export class EventBatch {
     this.end = new Int32Array(expected);
     this.idStart = new Int32Array(expected);
     this.idEnd = new Int32Array(expected);
+  }
+
+  /** A batch that was read elsewhere. */
+  static of(parts: EventBatchParts): EventBatch {
+    return Object.assign(new EventBatch(parts.bytes, 0), {
+      ...{ count: parts.count, byteLength: parts.byteLength, refusals: parts.refusals },
+      ...{ start: parts.start, end: parts.end, idStart: parts.idStart, idEnd: parts.idEnd },
+    });
   }
 
   get accepted(): number {

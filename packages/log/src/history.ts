@@ -66,8 +66,7 @@ export class History {
   async entry(seq: number): Promise<StoredEntry> {
     const open = this.#tree.openSegmentOf(seq);
     const i = open === undefined ? 0 : seq - open.first;
-    const framed =
-      open === undefined ? undefined : await this.#readTail(open, i, i + 1);
+    const framed = open === undefined ? undefined : await this.#readTail(open, i, i + 1);
     if (framed !== undefined) return { seq, bytes: framed.subarray(framingByteLength) };
     const place = seq % bundleEntries;
     const bundle = await this.#sealedBundle((seq - place) / bundleEntries);
@@ -130,11 +129,7 @@ export class History {
   }
 
   /** Entries [from, to) of an open segment, each checked; undefined if the tail is gone because it was sealed. */
-  async #readTail(
-    segment: OpenSegment,
-    from: number,
-    to: number,
-  ): Promise<Uint8Array | undefined> {
+  async #readTail(segment: OpenSegment, from: number, to: number): Promise<Uint8Array | undefined> {
     const begin = segment.offsetOf(from);
     const length = segment.offsetOf(to) - begin;
     const path = tailPath(segment.first);

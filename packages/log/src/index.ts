@@ -12,13 +12,7 @@ export type {
   SignedCheckpoint,
   StoredEntry,
 } from "./log.ts";
-export {
-  createLog,
-  openLog,
-  type LogOptions,
-  type NewLog,
-  type OpenOptions,
-} from "./open-log.ts";
+export { createLog, openLog, type LogOptions, type NewLog, type OpenOptions } from "./open-log.ts";
 export { receiptOf, record, toBatch } from "./record.ts";
 export type { Succession } from "./system-events.ts";
 export type { WriterLimits } from "./writer.ts";

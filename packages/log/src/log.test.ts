@@ -166,6 +166,32 @@ for (const [storeName, makeStore] of stores) {
       await auditLog(log);
     });
 
+    it("reads large batches beside, with the same result, and keeps the order of all", async () => {
+      const log = await createLog(await makeStore(), newLog, { clock: new ManualClock() });
+      const large = Array.from({ length: 600 }, (_, i) =>
+        JSON.stringify(event(i, { note: "x".repeat(60) })),
+      );
+      large[100] = '{"type":"a.b","actor":{"id":"x"},"action":"z","action":"y"}';
+      large[200] = large[200]!.replaceAll(",", " , ");
+      const bytes = utf8(large.join("\n"));
+      assert.ok(bytes.length > 64 * 1024, "large enough for the thread");
+      const small = utf8(JSON.stringify(event(1000)));
+      const results = await Promise.all([
+        ...[log.appendNdjson(bytes, "api"), log.appendNdjson(small, "api")],
+      ]);
+      const direct = readNdjson(bytes);
+      assert.equal(results[0].count, 600);
+      assert.deepEqual(results[0].refusal(100), direct.refusals.get(100));
+      assert.deepEqual([results[0].seq(0), results[0].seq(599)], [1, 599]);
+      assert.equal(results[1].seq(0), 600);
+      const events = await auditLog(log);
+      assert.equal(
+        events[200],
+        new TextDecoder().decode(direct.bytes.subarray(direct.start[200], direct.end[200])),
+      );
+      await log.close();
+    });
+
     it("never lets time go back, and records a step of the clock", async (t) => {
       const clock = new ManualClock();
       const log = await createLog(await makeStore(), newLog, { clock });
@@ -201,8 +227,7 @@ for (const [storeName, makeStore] of stores) {
       const limits = { queueEventsMax: 10 };
       const log = await createLog(await makeStore(), newLog, { clock: new ManualClock(), limits });
       t.after(() => log.close());
-      const batch = (from: number) =>
-        toBatch(Array.from({ length: 6 }, (_, i) => event(from + i)));
+      const batch = (from: number) => toBatch(Array.from({ length: 6 }, (_, i) => event(from + i)));
       const taken = log.append(batch(0), "api");
       await assert.rejects(log.append(batch(10), "api"), isError("overloaded"));
       await taken;

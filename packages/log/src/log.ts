@@ -87,6 +87,12 @@ export interface Log {
    */
   append(batch: EventBatch, source: string): Promise<Appended>;
 
+  /**
+   * Records a batch of NDJSON: `append(readNdjson(bytes), source)`, but a large batch is read by another thread. Keep
+   * several in flight: then reading, recording and syncing go on side by side. Batches keep their order.
+   */
+  appendNdjson(bytes: Uint8Array, source: string): Promise<Appended>;
+
   status(): LogStatus;
   /** The last durable commit's checkpoint, signed. */
   durableCheckpoint(): Promise<SignedCheckpoint>;

@@ -21,6 +21,7 @@ import type {
 } from "./log.ts";
 import type { LogTree } from "./log-tree.ts";
 import type { Publisher } from "./publisher.ts";
+import { readNdjsonBeside } from "./scan-thread.ts";
 import type { Sealer } from "./sealer.ts";
 import { systemSource } from "./system-events.ts";
 import type { TailRoom } from "./tail-room.ts";
@@ -45,6 +46,8 @@ export class OpenedLog implements Log {
   readonly #parts: OpenedLogParts;
   readonly #waiting = new Set<() => void>();
   #closing: Promise<void> | undefined;
+  /** Resolves when all batches of `appendNdjson` so far are read and queued. */
+  #lastRead: Promise<void> = Promise.resolve();
 
   constructor(parts: OpenedLogParts) {
     this.#parts = parts;
@@ -66,6 +69,18 @@ export class OpenedLog implements Log {
   async append(batch: EventBatch, source: string): Promise<Appended> {
     checkSource(source, systemSource);
     return this.#parts.writer.append(batch, source);
+  }
+
+  appendNdjson(bytes: Uint8Array, source: string): Promise<Appended> {
+    // A large batch is read by a thread, a small one at once: each waits for those before it, to keep the order.
+    const started = Promise.all([readNdjsonBeside(bytes), this.#lastRead]).then(([batch]) => ({
+      appended: this.append(batch, source),
+    }));
+    this.#lastRead = started.then(
+      () => undefined,
+      () => undefined,
+    );
+    return started.then(({ appended }) => appended);
   }
 
   status(): LogStatus {
@@ -101,7 +116,7 @@ export class OpenedLog implements Log {
   async *entries(from: number, to: number): AsyncGenerator<StoredEntry> {
     this.#checkSize(to);
     checkTreeSize(from, "seq");
-    for (let seq = from; seq < to; ) {
+    for (let seq = from; seq < to;) {
       const index = Math.floor(seq / bundleEntries);
       const begin = index * bundleEntries;
       const end = Math.min(begin + bundleEntries, to);
@@ -194,6 +209,7 @@ export class OpenedLog implements Log {
   async #close(): Promise<void> {
     const { writer, publisher, sealer, tailRoom, closeStore } = this.#parts;
     try {
+      await this.#lastRead;
       await writer.close();
       publisher.close();
       if (writer.failure === undefined) await publisher.publish();

@@ -170,7 +170,12 @@ class Recovery {
   }
 
   /** An acknowledged entry is wrong: says which. */
-  #damaged(first: number, frame: TailFrame, next: TailFrame | undefined, why: CairnError): CairnError {
+  #damaged(
+    first: number,
+    frame: TailFrame,
+    next: TailFrame | undefined,
+    why: CairnError,
+  ): CairnError {
     const { store, tree } = this.#parts;
     // A changed entry shows in the chain only at its successor. If this frame is followed by one that continues
     // it, then this one is sound, and the one before it was changed.

@@ -64,7 +64,7 @@ async function* tailBundles(place: SealingPlace, path: string): AsyncGenerator<U
   let byteLength = 0;
   let count = 0;
   for await (const frames of tailFrames(place, path)) {
-    for (let i = 0; i < frames.length; ) {
+    for (let i = 0; i < frames.length;) {
       const taken = Math.min(bundleEntries - count, frames.length - i);
       const start = frames[i]!.start - framingByteLength;
       const piece = frames[i]!.bytes.subarray(start, frames[i + taken - 1]!.end);

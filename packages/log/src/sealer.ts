@@ -121,7 +121,10 @@ export class Sealer {
     if (store.workerFolder !== undefined) {
       await sealingThread.seal(store.workerFolder, store.name, job, sign);
     } else await sealSegment(store, job, crypto, sign);
-    await store.put(idSidecarPath(first), formatIdSidecar(crypto.sha256, first, segment.idHashes()));
+    await store.put(
+      idSidecarPath(first),
+      formatIdSidecar(crypto.sha256, first, segment.idHashes()),
+    );
     await this.#putTreeTiles(first + segmentEntries);
     tree.dropSealed(segment);
     this.segmentsSealed++;

@@ -8,9 +8,14 @@ import type { SealingJob, SignSeal } from "./seal-segment.ts";
 
 /** What goes to the thread … */
 export type ToThread =
-  | { readonly kind: "seal"; readonly id: number; readonly folder: string; readonly log: string } & {
+  | ({
+      readonly kind: "seal";
+      readonly id: number;
+      readonly folder: string;
+      readonly log: string;
+    } & {
       readonly job: SealingJob;
-    }
+    })
   | { readonly kind: "signed"; readonly id: number; readonly note: string }
   | { readonly kind: "refused"; readonly id: number; readonly message: string };
 

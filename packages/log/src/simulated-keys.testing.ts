@@ -26,7 +26,11 @@ function expanded(length: number, ...parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-function signature(algorithm: KeyAlgorithm, publicKey: Uint8Array, message: Uint8Array): Uint8Array {
+function signature(
+  algorithm: KeyAlgorithm,
+  publicKey: Uint8Array,
+  message: Uint8Array,
+): Uint8Array {
   return expanded(keySizes[algorithm].signature, publicKey, message);
 }
 

@@ -101,7 +101,10 @@ export class Ledger {
   /** What `log` shows right after it was opened is not less than it ever said. */
   async opened(log: Log): Promise<void> {
     const { size } = log.status();
-    assert.ok(size >= this.#acknowledgedSize, `${size} entries, ${this.#acknowledgedSize} promised`);
+    assert.ok(
+      size >= this.#acknowledgedSize,
+      `${size} entries, ${this.#acknowledgedSize} promised`,
+    );
     const published = log.publishedCheckpoint();
     assert.ok(published.size >= this.#publishedSize, "what is published never goes back");
     await this.checkpoints(log);
@@ -152,7 +155,10 @@ export class Ledger {
     for (const [at, root] of this.#roots) {
       if (at <= size) assert.equal(hex(await log.root(at)), root, `the root at size ${at}`);
     }
-    const lost = disk.paths().filter((path) => path.startsWith(`${folder}/lost/`));
+    const lost = disk
+      .paths()
+      .filter((path) => path.startsWith(`${folder}/lost/`))
+      .map((path) => path.slice(folder.length + 1));
     assert.deepEqual([...told].sort(), lost, "system.recovered tells of every file in lost/");
     const left = disk.paths().filter((path) => /\.tmp-[0-9]+$/.test(path));
     assert.deepEqual(left, [], "no unfinished file outlives an opening");

@@ -215,9 +215,7 @@ export class Writer {
   }
 
   #hasWork(): boolean {
-    return (
-      this.#failure === undefined && (this.#queue.length > 0 || this.#systemEvents.length > 0)
-    );
+    return this.#failure === undefined && (this.#queue.length > 0 || this.#systemEvents.length > 0);
   }
 
   async #run(): Promise<void> {

@@ -72,12 +72,18 @@ export const logsShowCommand: CommandSpec = {
   description:
     "Shows a log's origin, size, verifier keys and their fingerprints. Compare fingerprints with whoever runs the log, another way than through its server, before you trust the keys.",
   settings: ["data", "url", "log", "key", "keyFile"],
-  examples: [{ line: "cairn logs show main", about: "the keys that auditors need" }],
+  options: [{ flags: "--vkeys", about: "print the verifier keys and nothing else, one a line" }],
+  examples: [
+    { line: "cairn logs show main", about: "who the log is" },
+    { line: "cairn logs show main --vkeys > main.vkeys", about: "the keys that auditors need, in a file" },
+  ],
   async run(context: CommandContext): Promise<0> {
     const [name = context.config.values.log] = context.parameters;
     const values = { ...context.config.values, log: name };
     const view = await openView({ ...context, config: { ...context.config, values } });
-    await printLog(context.output, await view.describe());
+    const log = await view.describe();
+    if (!context.options.has("vkeys")) await printLog(context.output, log);
+    else for (const { vkey } of showKeys(log.vkeys)) await context.output.line(vkey);
     return 0;
   },
 };
