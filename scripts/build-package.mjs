@@ -3,7 +3,7 @@
  *
  *     package.json        made here: the doors, the command, the dependencies of all workspaces
  *     bin/cairn.js        the command's first file, which asks for the Node it needs
- *     dist/<workspace>/   .js and .d.ts from `tsc -b`, and whatever else lies beside the sources
+ *     <workspace>/        .js and .d.ts from `tsc -b`, and whatever else lies beside the sources
  *
  * Node strips no types under node_modules, hence the build. `@cairnlog/x` becomes `cairnlog/x`: the package imports
  * itself by its own doors, so a bundler for browsers finds the browser's side of `crypto` there too.
@@ -62,7 +62,7 @@ export function buildPackage(target = join(root, "dist-package")) {
 function copyWorkspace(name, target) {
   const sources = join(root, "packages", name, "src");
   for (const path of filesIn(sources)) {
-    const to = join(target, "dist", name, path);
+    const to = join(target, name, path);
     if (/\.(test|testing)\.ts$/.test(path)) continue;
     if (!path.endsWith(".ts")) {
       mkdirSync(dirname(to), { recursive: true });
@@ -84,14 +84,14 @@ function copyWorkspace(name, target) {
 function withPublishedNames(text) {
   return text
     .replace(/@cairnlog\/([a-z]+)/g, "cairnlog/$1")
-    .replace(/(\bfrom |\bimport\()"(\.\/[^"]+)\.ts"/g, '$1"$2.js"');
+    .replace(/(\bfrom |\bimport\()"(\.\.?\/[^"]+)\.ts"/g, '$1"$2.js"');
 }
 
 /** @param {string} target */
 function writeCommand(target) {
   const source = readFileSync(join(root, "packages", "cli", "bin", "cairn.js"), "utf8");
-  const built = source.replace('"../src/main.ts"', '"../dist/cli/main.js"');
-  if (built === source) throw new Error("bin/cairn.js no longer imports ../src/main.ts");
+  const built = source.replace('"../src/bin.ts"', '"../cli/bin.js"');
+  if (built === source) throw new Error("bin/cairn.js no longer imports ../src/bin.ts");
   const path = join(target, "bin", "cairn.js");
   writeFile(path, built);
   chmodSync(path, 0o755);
@@ -113,20 +113,20 @@ function manifest() {
       ".": door("log"),
       ...Object.fromEntries(doors.map((name) => [`./${name}`, door(name)])),
       "./crypto": {
-        browser: { types: "./dist/crypto/web.d.ts", default: "./dist/crypto/web.js" },
+        browser: { types: "./crypto/web.d.ts", default: "./crypto/web.js" },
         ...door("crypto"),
       },
-      "./crypto/web": { types: "./dist/crypto/web.d.ts", default: "./dist/crypto/web.js" },
+      "./crypto/web": { types: "./crypto/web.d.ts", default: "./crypto/web.js" },
       "./package.json": "./package.json",
     },
-    files: ["bin", "dist", "CHANGELOG.md"],
+    files: ["bin", ...workspaces, "CHANGELOG.md"],
     dependencies: dependencies(),
   };
 }
 
 /** @param {string} name */
 function door(name) {
-  return { types: `./dist/${name}/index.d.ts`, default: `./dist/${name}/index.js` };
+  return { types: `./${name}/index.d.ts`, default: `./${name}/index.js` };
 }
 
 /** What the workspaces need from outside, in one list. Two that ask for different ranges have to agree first. */
@@ -154,7 +154,7 @@ function readManifest(path) {
 /** @param {string} folder */
 function filesIn(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !entry.name.startsWith("."))
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
 }
 

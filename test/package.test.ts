@@ -65,7 +65,7 @@ describe("the published package", { timeout: 180_000 }, () => {
       dependencies: Record<string, string>;
     };
     const findings: string[] = [];
-    for (const path of filesIn(join(installed, "dist"))) {
+    for (const path of filesIn(installed).filter((name) => /\.(js|ts)$/.test(name))) {
       const text = readFileSync(path, "utf8");
       if (text.includes("@cairnlog/")) findings.push(`${path} names a private workspace`);
       for (const [, specifier] of text.matchAll(/(?:\bfrom |\bimport\(?|new URL\()"([^"]+)"/g)) {

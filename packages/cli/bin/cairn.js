@@ -13,16 +13,9 @@
     );
     process.exit(3);
   }
-  import("../src/main.ts")
-    .then(function (command) {
-      return command.run(process.argv.slice(2));
-    })
-    .then(function (status) {
-      if (typeof status === "number") process.exitCode = status;
-    })
-    .catch(function (error) {
-      // Not Node's own exit status for this: 1 would say "not proven".
-      console.error(error);
-      process.exit(3);
-    });
+  import("../src/bin.ts").catch(function (error) {
+    // Not Node's own exit status for this: 1 would say "not proven".
+    console.error(error);
+    process.exit(3);
+  });
 })();

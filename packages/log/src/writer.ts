@@ -30,6 +30,12 @@ const clockStepMs = 1000;
 /** An overloaded log drains its queue well within this time. */
 const overloadRetryMs = 1000;
 
+/**
+ * Full segments that may wait for sealing, some 5 MB of memory each. A writer that outruns the sealing for long is
+ * told to wait, like one that outruns the commits.
+ */
+const openSegmentsMax = 20;
+
 export interface WriterLimits {
   /** A commit takes no further entry once it has this many bytes. */
   readonly commitBytesMax: number;
@@ -186,7 +192,7 @@ export class Writer {
   }
 
   #refusalNow(batch: EventBatch): CairnError | undefined {
-    const { logName, limits, tailRoom } = this.#parts;
+    const { logName, limits, tailRoom, tree } = this.#parts;
     const place = { log: logName };
     if (this.#failure !== undefined) return this.#failure;
     if (this.#closing) {
@@ -195,11 +201,13 @@ export class Writer {
     const isFull =
       this.#queuedEvents + batch.accepted > limits.queueEventsMax ||
       this.#queuedBytes + batch.byteLength > limits.queueBytesMax;
-    if (isFull && this.#queuedEvents > 0) {
+    const isBehind = tree.open.length > openSegmentsMax;
+    if ((isFull && this.#queuedEvents > 0) || isBehind) {
       this.#counters.refusedForOverload += batch.accepted;
+      const what = isBehind ? `${tree.open.length} segments` : `${this.#queuedEvents} events`;
       return new CairnError(
         "overloaded",
-        `${this.#queuedEvents} events already wait for the log ${logName}; nothing of this was recorded`,
+        `${what} of the log ${logName} already wait to be written; nothing of this was recorded`,
         { place, retryAfterMs: overloadRetryMs },
       );
     }
