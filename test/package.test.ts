@@ -36,6 +36,7 @@ describe("the published package", { timeout: 180_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), "cairnlog-package-"));
   const app = join(folder, "app");
   const installed = join(app, "node_modules", "cairnlog");
+  const command = join(installed, "bin", "cairn.js");
   let packed: Packed;
 
   before(async () => {
@@ -139,13 +140,27 @@ describe("the published package", { timeout: 180_000 }, () => {
     assert.match(stdout, new RegExp(`\\b${RegExp.escape(version)}\\b`));
   });
 
+  it("records, seals and verifies, worker threads included", async () => {
+    const cairn = (...args: readonly string[]) =>
+      run(command, args, { cwd: app, maxBuffer: 2 ** 26 });
+    const line = (i: number) =>
+      `{"id":"e${i}","type":"api.call","actor":{"id":"alice"},"action":"read"}\n`;
+    // A few more than one sealed file holds.
+    const lines = Array.from({ length: 65_600 }, (_, i) => line(i));
+    writeFileSync(join(app, "events.ndjson"), lines.join(""));
+    await cairn("init", "--origin", "example.com/logs/main");
+    await cairn("append", "events.ndjson");
+    assert.deepEqual(readdirSync(join(app, "cairn-data", "main", "sealed")), ["0".repeat(16)]);
+    // It rejects for any exit status other than 0.
+    await cairn("verify", join("cairn-data", "main"));
+  });
+
   it("on a Node that is too old the command says what to install, and loads nothing", async () => {
     for (const old of ["10.24.1", "22.20.0", "24.11.9"]) {
       const pretend =
         "Object.defineProperty(process, 'versions', " +
         `{ value: { ...process.versions, node: ${JSON.stringify(old)} } });`;
       const preload = `--import=data:text/javascript,${encodeURIComponent(pretend)}`;
-      const command = join(installed, "bin", "cairn.js");
       await assert.rejects(run(process.execPath, [preload, command, "--version"]), {
         code: 3,
         stdout: "",

@@ -23,8 +23,8 @@ export class FolderSink implements LogSink {
       if (!isCairnError(error, "locked")) throw error;
       throw new CairnError(
         "locked",
-        `${error.message}: send the events to it, with --url and --key (or CAIRN_URL and CAIRN_KEY)`,
-        { cause: error, place: error.place },
+        `${error.message}; --url and --key (or CAIRN_URL and CAIRN_KEY) send events to it.`,
+        { cause: error },
       );
     }
   }

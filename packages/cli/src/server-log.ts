@@ -68,8 +68,10 @@ export class ServerLog implements LogView, LogSink {
     return this.#client.proof(seq);
   }
 
-  receipt(seq: number): Promise<string> {
-    return this.#get(`/events/${seq}/proof`, { accept: "application/json" });
+  async receipt(seq: number): Promise<string> {
+    const text = await this.#get(`/events/${seq}/proof`, { accept: "application/json" });
+    // The server writes ASCII; a receipt has one spelling.
+    return JSON.stringify(parseAnswer(text));
   }
 
   async consistency(from: number, to: number | undefined): Promise<ConsistencyProof> {

@@ -54,7 +54,7 @@ export const settingTable = {
   queueBytesMax: setting(bytesType, "Bytes of events that may wait for a commit, per log.", { default: "64MiB", ...limits }),
   json: setting(booleanType, "Write JSON for machines; errors too, on standard error.", { default: "false" }),
   color: setting(choiceType(["auto", "always", "never"]), "Whether to use colours. NO_COLOR=1 means never.", { default: "auto" }),
-  logLevel: setting(choiceType(["error", "warn", "info", "debug"]), "What the server writes about itself on standard error.", { default: "info" }),
+  logLevel: setting(choiceType(["error", "warn", "info", "debug"]), "What the server writes about itself on standard error.", { default: "warn" }),
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof settingTable;

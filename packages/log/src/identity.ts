@@ -23,7 +23,8 @@ import { generateSigner, privateKeyPem, signerFromPem } from "@cairnlog/crypto";
 import type { LogReader, LogStore } from "@cairnlog/store";
 
 const logFormat = "cairn-log/1";
-const logPath = "log.json";
+/** Where a log's settings lie. */
+export const logPath = "log.json";
 const keyPaths = { ed25519: "keys/ed25519.pem", "ml-dsa-44": "keys/ml-dsa-44.pem" } as const;
 
 /** Makes a signer of the content of a key file. */
@@ -123,17 +124,28 @@ export async function readIdentity(
   return new LogIdentity(settings, ed25519, mlDsa44);
 }
 
-/** The settings of a log, without its private keys. "not_found" where a creation was interrupted. */
+/** The settings of a log, without its private keys. "not_found" where a creation was interrupted before it had any. */
 export async function readSettings(store: LogReader): Promise<LogSettings> {
   const bytes = await store.get(logPath);
   if (bytes === undefined) {
+    const [newest] = await store.commits();
+    if (newest === undefined || newest.size === 0) throw interruptedCreation(store);
     throw new CairnError(
-      "not_found",
-      `${store.location} holds no whole log: ${logPath} is missing. If it was just being created, create it again`,
+      "tampered",
+      `the log ${store.name} has entries but has lost ${logPath}; put that file back from a copy`,
       { place: { log: store.name, path: logPath } },
     );
   }
   return parseSettings(bytes, store.name);
+}
+
+/** The error for a place where a log was begun and has no entry yet. */
+export function interruptedCreation(store: LogReader): CairnError {
+  return new CairnError(
+    "not_found",
+    `${store.location} holds no whole log: its creation was interrupted. Create it again, with the same origin`,
+    { place: { log: store.name } },
+  );
 }
 
 function formatSettings(settings: LogSettings): Uint8Array {

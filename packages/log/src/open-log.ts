@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import {
   CairnError,
   formatLogTime,
+  isCairnError,
   isSameBytes,
   parseCheckpoint,
   parseNote,
@@ -18,9 +19,16 @@ import { CommitBuilder } from "./commit-builder.ts";
 import { Duplicates } from "./duplicates.ts";
 import { History } from "./history.ts";
 import { IdHasher } from "./id-table.ts";
-import { createIdentity, readIdentity, type KeyReader, type LogIdentity } from "./identity.ts";
+import {
+  createIdentity,
+  interruptedCreation,
+  logPath,
+  readIdentity,
+  type KeyReader,
+  type LogIdentity,
+} from "./identity.ts";
 import type { Log, SignedCheckpoint } from "./log.ts";
-import { openState, type Opened } from "./opening.ts";
+import { isUnborn, openState, type Opened } from "./opening.ts";
 import { OpenedLog } from "./opened-log.ts";
 import { checkpointPath, Publisher } from "./publisher.ts";
 import { Sealer } from "./sealer.ts";
@@ -53,33 +61,62 @@ export interface NewLog {
   readonly succeeds?: Succession;
 }
 
-/** Creates a log with keys of its own and opens it. "conflict" where the name is taken. */
+/**
+ * Creates a log with keys of its own and opens it. "conflict" where the name is taken. A creation that was interrupted is
+ * taken up again: until entry 0 is durable nobody was told of the log, and `openLog` says "not_found".
+ */
 export async function createLog(
   store: Store,
   created: NewLog,
   options: LogOptions = {},
 ): Promise<Log> {
-  const { clock = systemClock, randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
   if (created.succeeds !== undefined) checkSuccession(created.succeeds);
-  const logStore = await store.create(created.name);
+  const logStore = await emptyPlace(store, created.name);
   try {
-    const identity = await createIdentity(
-      logStore,
-      crypto.sha256,
-      {
-        ...{ name: created.name, origin: created.origin, isPublic: created.isPublic ?? false },
-        created: formatLogTime(Math.floor(clock.now())),
-      },
-      randomBytes,
-      options.readKey,
-    );
-    const log = await openStored(logStore, identity, options, created.succeeds);
+    const identity = await bornIdentity(logStore, created, options);
+    const log = await openStored(logStore, identity, options, { succeeds: created.succeeds });
     await log.publish();
     return log;
   } catch (error) {
     await logStore.close();
     throw error;
   }
+}
+
+/** An empty place for the log: a new one, or what an interrupted creation has left. */
+async function emptyPlace(store: Store, name: string): Promise<LogStore> {
+  try {
+    return await store.create(name);
+  } catch (error) {
+    if (!isCairnError(error, "conflict")) throw error;
+    const logStore = await store.open(name);
+    if (await isUnborn(logStore)) return logStore;
+    await logStore.close();
+    throw error;
+  }
+}
+
+/** The identity of a log that is being created: a new one, or the one that an interrupted creation has made. */
+async function bornIdentity(
+  logStore: LogStore,
+  created: NewLog,
+  options: LogOptions,
+): Promise<LogIdentity> {
+  const { clock = systemClock, randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
+  const { name, origin, isPublic = false } = created;
+  if ((await logStore.get(logPath)) === undefined) {
+    const birth = { name, origin, isPublic, created: formatLogTime(Math.floor(clock.now())) };
+    return createIdentity(logStore, crypto.sha256, birth, randomBytes, options.readKey);
+  }
+  const identity = await readIdentity(logStore, crypto.sha256, options.readKey);
+  const { settings } = identity;
+  if (settings.origin === origin && settings.isPublic === isPublic) return identity;
+  throw new CairnError(
+    "conflict",
+    `the creation of the log ${name} was interrupted; it can only be taken up with the origin ${settings.origin}, ` +
+      `${settings.isPublic ? "public" : "not public"}, as it was begun`,
+    { place: { log: name, path: logPath } },
+  );
 }
 
 export interface OpenOptions extends LogOptions {
@@ -96,11 +133,19 @@ export async function openLog(
   name: string,
   options: OpenOptions = {},
 ): Promise<Log> {
-  const { crypto = nodeCrypto, createWith } = options;
+  const { createWith } = options;
   const store = typeof place === "string" ? filesStore({ folder: resolve(place) }) : place;
-  if (createWith !== undefined && !(await store.logs()).includes(name)) {
+  if (createWith === undefined) return openExisting(store, name, options);
+  try {
+    return await openExisting(store, name, options);
+  } catch (error) {
+    if (!isCairnError(error, "not_found")) throw error;
     return createLog(store, { name, ...createWith }, options);
   }
+}
+
+async function openExisting(store: Store, name: string, options: LogOptions): Promise<Log> {
+  const { crypto = nodeCrypto } = options;
   const logStore = await store.open(name);
   try {
     const identity = await readIdentity(logStore, crypto.sha256, options.readKey);
@@ -115,12 +160,14 @@ async function openStored(
   store: LogStore,
   identity: LogIdentity,
   options: LogOptions,
-  succeeds: Succession | undefined,
+  /** Given where the log may be without entry 0 still. */
+  birth: { readonly succeeds: Succession | undefined } | undefined,
 ): Promise<Log> {
   const { clock = systemClock, randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
   const { sha256 } = crypto;
   const idHasher = new IdHasher(identity.settings.idKey);
   const state = await openState(store, sha256, idHasher);
+  if (birth === undefined && state.tree.size === 0) throw interruptedCreation(store);
   const { tree, commit, recovered } = state;
   const history = new History(store, tree, sha256);
   const published = await readPublished(store, identity, crypto, state, history);
@@ -172,13 +219,17 @@ async function openStored(
   // The first room is waited for, so that a disk that is full from the start is known before anything is taken.
   tailRoom.ensure();
   await tailRoom.settled();
-  if (recovered.rest !== undefined) writer.appendSystem(logRecovered(recovered.rest));
-  if (tree.size === 0) {
+  if (birth !== undefined && tree.size === 0) {
     const { origin, vkeys } = identity.settings;
-    writer.appendSystem(logCreated({ origin, vkeys, nonce: randomBytes(16), succeeds }));
+    const nonce = randomBytes(16);
+    writer.appendSystem(logCreated({ origin, vkeys, nonce, succeeds: birth.succeeds }));
   }
+  if (recovered.rest !== undefined) writer.appendSystem(logRecovered(recovered.rest));
   await writer.idle();
-  if (writer.failure !== undefined) throw writer.failure;
+  if (writer.failure !== undefined) {
+    await log.abandon();
+    throw writer.failure;
+  }
   sealer.kick();
   return log;
 }

@@ -68,19 +68,22 @@ export class OpenedLog implements Log {
 
   async append(batch: EventBatch, source: string): Promise<Appended> {
     checkSource(source, systemSource);
+    this.#checkOpen();
     return this.#parts.writer.append(batch, source);
   }
 
-  appendNdjson(bytes: Uint8Array, source: string): Promise<Appended> {
+  async appendNdjson(bytes: Uint8Array, source: string): Promise<Appended> {
+    checkSource(source, systemSource);
+    this.#checkOpen();
     // A large batch is read by a thread, a small one at once: each waits for those before it, to keep the order.
     const started = Promise.all([readNdjsonBeside(bytes), this.#lastRead]).then(([batch]) => ({
-      appended: this.append(batch, source),
+      appended: this.#parts.writer.append(batch, source),
     }));
     this.#lastRead = started.then(
       () => undefined,
       () => undefined,
     );
-    return started.then(({ appended }) => appended);
+    return (await started).appended;
   }
 
   status(): LogStatus {
@@ -201,6 +204,15 @@ export class OpenedLog implements Log {
     return this.#parts.sealer.settled();
   }
 
+  /** Stops everything at once, without a last word: for a log whose opening failed. */
+  async abandon(): Promise<void> {
+    const { writer, publisher, sealer, tailRoom } = this.#parts;
+    publisher.close();
+    await writer.idle();
+    await sealer.close();
+    await tailRoom.settled();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -223,6 +235,13 @@ export class OpenedLog implements Log {
 
   get #size(): number {
     return this.#parts.writer.durable.size;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing === undefined) return;
+    throw new CairnError("unavailable", `the log ${this.name} is closing`, {
+      place: { log: this.name },
+    });
   }
 
   #checkSeq(seq: number, size: number = this.#size): void {

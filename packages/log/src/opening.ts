@@ -6,15 +6,17 @@ import {
   CairnError,
   emptyRoot,
   genesisPrev,
+  hashLeaf,
+  hashOfTile,
   isSameBytes,
   parseEntryBundle,
   parseEntryHead,
-  parseLogTime,
   type Hash,
   type Sha256,
 } from "@cairnlog/core";
 import {
   bundleEntries,
+  frameCount,
   sealedPath,
   segmentEntries,
   type SegmentReader,
@@ -50,13 +52,15 @@ export async function openState(
   const segments = await countSegments(store, commit);
   const tree = new LogTree(sha256);
   const last = await loadSealed(store, sha256, tree, segments);
-  await finishSealing(store, segments);
   const ids = new IdTable();
   await loadIds(store, sha256, idHasher, ids, segments);
   const parts = { store, sha256, tree, ids, idHasher, commit, ...last };
   const recovered = await recoverTail(parts);
+  // Not before the sealed segments have proved to be those of the last commit.
+  await finishSealing(store, segments);
   // The record that was read may never have reached the medium (its sync may have failed). Before anything is said
-  // about this size, it is recorded once more.
+  // about this size, it is recorded once more; where there is something to tell, by the commit that tells it.
+  if (recovered.rest !== undefined) return { commit, tree, ids, recovered };
   const again = { ...commit, number: commit.number + 1 };
   await store.commit(again);
   return { commit: again, tree, ids, recovered };
@@ -66,10 +70,8 @@ export async function openState(
 async function newestCommit(store: LogStore, sha256: Sha256): Promise<Commit> {
   const [newest] = await store.commits();
   if (newest !== undefined) return newest;
-  const objects = [...(await store.list("tail")), ...(await store.list("sealed"))];
-  for (const { path } of objects) {
-    const bytes = await store.read(path, 0, 2);
-    if (bytes?.some((byte) => byte !== 0) !== true) continue;
+  const path = await findEntries(store);
+  if (path !== undefined) {
     throw new CairnError(
       "tampered",
       `the log ${store.name} has entries in ${path}, but no valid commit record: it does not start. Keep its ` +
@@ -81,6 +83,21 @@ async function newestCommit(store: LogStore, sha256: Sha256): Promise<Commit> {
   const first = { number: 1, size: 0, root: emptyRoot(sha256), tailFirst: 0, tailOffset: 0 };
   await store.commit(first);
   return first;
+}
+
+/** True if entry 0 was never committed: nobody was told of this log. */
+export async function isUnborn(store: LogStore): Promise<boolean> {
+  const [newest] = await store.commits();
+  return newest === undefined ? (await findEntries(store)) === undefined : newest.size === 0;
+}
+
+/** A file that holds entries, committed or not. */
+async function findEntries(store: LogStore): Promise<string | undefined> {
+  for (const { path } of [...(await store.list("tail")), ...(await store.list("sealed"))]) {
+    const bytes = await store.read(path, 0, 2);
+    if (bytes?.some((byte) => byte !== 0) === true) return path;
+  }
+  return undefined;
 }
 
 /** How many segments are sealed. They must follow one another from the first one, and be committed. */
@@ -131,9 +148,36 @@ async function loadSealed(
     tree.appendSealed((await openSegment(store, sha256, index)).trailer.root);
   }
   if (segments === 0) return { prev: genesisPrev(), lastTimeMs: 0 };
-  const last = await openSegment(store, sha256, segments - 1);
-  const prev = await last.leafHash(segments * segmentEntries - 1);
-  return { prev, lastTimeMs: parseLogTime(last.trailer.lastTime) };
+  return lastSealedEntry(await openSegment(store, sha256, segments - 1), sha256);
+}
+
+/**
+ * Leaf hash and time of a segment's last entry, which the next one continues. Checked up to the segment's root, because
+ * a log that ends with this segment has no entry in its tail that would show a wrong one.
+ */
+async function lastSealedEntry(
+  segment: SegmentReader,
+  sha256: Sha256,
+): Promise<{ readonly prev: Hash; readonly lastTimeMs: number }> {
+  const lastFrame = frameCount - 1;
+  const bundle = await segment.entryBundle(lastFrame);
+  const level0 = await segment.level0(lastFrame);
+  const level1 = await segment.level1();
+  const { begin, end } = parseEntryBundle(bundle).at(-1)!;
+  const bytes = bundle.subarray(begin, end);
+  const prev = hashLeaf(sha256, bytes);
+  const isProven =
+    isSameBytes(prev, level0.subarray(-hashByteLength)) &&
+    isSameBytes(hashOfTile(sha256, level0), level1.subarray(-hashByteLength)) &&
+    isSameBytes(hashOfTile(sha256, level1), segment.trailer.root);
+  if (isProven) return { prev, lastTimeMs: parseEntryHead(bytes).timeMs };
+  const seq = segment.first + segmentEntries - 1;
+  throw new CairnError(
+    "tampered",
+    `acknowledged data was changed: entry ${seq} does not hash to the root of ${segment.path}. Restore that file from a ` +
+      "mirror or copy that verifies",
+    { place: { seq, path: segment.path } },
+  );
 }
 
 function openSegment(store: LogStore, sha256: Sha256, index: number): Promise<SegmentReader> {

@@ -16,6 +16,7 @@ import {
   isSameBytes,
   parseEntry,
   parseEntryHead,
+  type Entry,
   type Hash,
   type Sha256,
 } from "@cairnlog/core";
@@ -23,11 +24,14 @@ import { segmentEntries, tailPath, type Commit, type LogStore } from "@cairnlog/
 import type { IdHasher, IdTable } from "./id-table.ts";
 import { findIdRange } from "./event-batch.ts";
 import type { LogTree } from "./log-tree.ts";
+import type { OpenSegment } from "./open-segment.ts";
 import type { RecoveredRest } from "./system-events.ts";
 import { endOfBytes, tailFrames, type TailFrame } from "./tail-scan.ts";
 
 const framingByteLength = 2;
+const entryByteLengthMax = 65_535;
 const lostPieceLength = 1024 * 1024;
+const lostFolder = "lost";
 
 export interface Recovered {
   /** Leaf hash and time of the last entry, kept ones included. */
@@ -73,20 +77,20 @@ class Recovery {
     const { store, tree, commit } = this.#parts;
     const from = tree.size;
     const tails = await tailFirsts(store);
-    const lost: Lost[] = [];
+    const ends: { readonly first: number; readonly end: number }[] = [];
     let first = from;
     while (tails.includes(first)) {
       await this.#takeTail(first);
-      const isWhole = tree.size === first + segmentEntries;
-      if (!isWhole && tree.size < commit.size) break;
-      lost.push(...(await this.#setAside(first, this.#end)));
-      if (!isWhole) break;
+      ends.push({ first, end: this.#end });
+      if (tree.size < first + segmentEntries) break;
       first += segmentEntries;
     }
     this.#checkCommit();
-    for (const later of tails.filter((tail) => tail > first)) {
-      lost.push(...(await this.#setAside(later, 0)));
-    }
+    // Only now is anything changed: of a log that is refused, every byte stays where it is.
+    if (tree.size < first + segmentEntries) await this.#lookAgain(first, this.#end);
+    for (const taken of ends) await this.#setAside(taken.first, taken.end);
+    for (const later of tails.filter((tail) => tail > first)) await this.#setAside(later, 0);
+    const lost = await this.#untold();
     const kept = { from: commit.size, to: tree.size };
     if (kept.to > kept.from) await this.#rewrite(kept.from, from);
     const hasRest = kept.to > kept.from || lost.length > 0;
@@ -118,16 +122,7 @@ class Recovery {
   #take(frame: TailFrame, isCommitted: boolean): void {
     const { sha256, tree, ids, idHasher } = this.#parts;
     const bytes = frame.bytes.subarray(frame.start, frame.end);
-    const entry = isCommitted ? parseEntryHead(bytes) : parseEntry(bytes);
-    if (entry.seq !== tree.size) {
-      throw new CairnError("unverified", `it says it is entry ${entry.seq}`);
-    }
-    if (!isSameBytes(entry.prev, this.#prev)) {
-      throw new CairnError("unverified", "it does not continue the hash chain");
-    }
-    if (entry.timeMs < this.#lastTimeMs) {
-      throw new CairnError("unverified", "its time is before the one of the entry before it");
-    }
+    const entry = this.#next(bytes, isCommitted);
     const leafHash = hashLeaf(sha256, bytes);
     const id = findIdRange(bytes, entry.eventOffset, bytes.length - 1);
     let high = 0;
@@ -141,6 +136,22 @@ class Recovery {
     tree.append(tree.current(), leafHash, framingByteLength + bytes.length, high, low);
     this.#prev = leafHash;
     this.#lastTimeMs = entry.timeMs;
+  }
+
+  /** Reads the entry that is to be the next one. */
+  #next(bytes: Uint8Array, isCommitted: boolean): Entry {
+    const { tree } = this.#parts;
+    const entry = isCommitted ? parseEntryHead(bytes) : parseEntry(bytes);
+    if (entry.seq !== tree.size) {
+      throw new CairnError("unverified", `it says it is entry ${entry.seq}`);
+    }
+    if (!isSameBytes(entry.prev, this.#prev)) {
+      throw new CairnError("unverified", "it does not continue the hash chain");
+    }
+    if (entry.timeMs < this.#lastTimeMs) {
+      throw new CairnError("unverified", "its time is before the one of the entry before it");
+    }
+    return entry;
   }
 
   /** The tree of the committed size must have the root that was committed. */
@@ -203,26 +214,83 @@ class Recovery {
     }
   }
 
-  /** Moves what lies in a tail file from `from` on to `lost/`, and fills its place with zeros. */
-  async #setAside(first: number, from: number): Promise<Lost[]> {
-    const { store, sha256, commit } = this.#parts;
+  /**
+   * A medium may give now this, now that. If a second look at the place where the entries end finds the next one after
+   * all, nothing is moved: what was read wrongly once must not be cleared.
+   */
+  async #lookAgain(first: number, from: number): Promise<void> {
+    const { store } = this.#parts;
+    const path = tailPath(first);
+    const bytes = await store.read(path, from, framingByteLength + entryByteLengthMax);
+    if (bytes === undefined || bytes.length < framingByteLength) return;
+    const end = framingByteLength + bytes[0]! * 256 + bytes[1]!;
+    if (end === framingByteLength || end > bytes.length) return;
+    try {
+      this.#next(bytes.subarray(framingByteLength, end), false);
+    } catch (error) {
+      if (isCairnError(error)) return;
+      throw error;
+    }
+    throw unsteady(store, path, from);
+  }
+
+  /** Copies what lies in a tail file from `from` on to `lost/`, and only then fills its place with zeros. */
+  async #setAside(first: number, from: number): Promise<void> {
+    const { store } = this.#parts;
     const path = tailPath(first);
     const end = await endOfBytes(store, path, from);
-    if (end === from) return [];
-    const name = [commit.number, first, from].map((n) => String(n).padStart(16, "0")).join("-");
-    const lostPath = `lost/${name}`;
-    const object = await store.begin(lostPath);
-    const pieces: Hash[] = [];
-    for (let at = from; at < end; at += lostPieceLength) {
-      const bytes = await store.read(path, at, Math.min(lostPieceLength, end - at));
-      if (bytes === undefined) break;
-      await object.write(bytes);
-      pieces.push(sha256(bytes));
+    if (end !== (await endOfBytes(store, path, from))) throw unsteady(store, path, from);
+    if (end === from) return;
+    const object = await store.begin(await this.#freeLostPath(first, from));
+    try {
+      for (let at = from; at < end; at += lostPieceLength) {
+        const length = Math.min(lostPieceLength, end - at);
+        const bytes = await store.read(path, at, length);
+        const again = await store.read(path, at, length);
+        const isSteady = bytes && again && bytes.length === length && isSameBytes(bytes, again);
+        if (isSteady !== true) throw unsteady(store, path, at);
+        await object.write(bytes);
+      }
+      await object.finish();
+    } finally {
+      await object.abandon();
     }
-    await object.finish();
     await store.clearTail(first, from);
-    const digest = pieces.length === 1 ? pieces[0]! : sha256(concatenated(pieces));
-    return [{ path: lostPath, byteLength: end - from, sha256: digest }];
+  }
+
+  /**
+   * `lost/<commit>-<first seq of the tail>-<offset in it>`, and a number where an opening that did not come to its end
+   * has left something there: it may have seen other bytes.
+   */
+  async #freeLostPath(first: number, from: number): Promise<string> {
+    const { store, commit } = this.#parts;
+    const name = [commit.number, first, from].map((n) => String(n).padStart(16, "0")).join("-");
+    let path = `${lostFolder}/${name}`;
+    for (let n = 1; (await store.byteLength(path)) !== undefined; n++) {
+      path = `${lostFolder}/${name}-${n}`;
+    }
+    return path;
+  }
+
+  /**
+   * What was put aside and no entry tells of yet: now, or by openings that ended before their `system.recovered` was
+   * committed. Its names begin with the number of the newest commit then, which such an opening leaves as it is.
+   */
+  async #untold(): Promise<Lost[]> {
+    const { store, sha256, commit } = this.#parts;
+    const since = `${lostFolder}/${String(commit.number).padStart(16, "0")}`;
+    const lost: Lost[] = [];
+    for (const { path, byteLength } of await store.list(lostFolder)) {
+      if (path < since) continue;
+      const pieces: Hash[] = [];
+      for (let at = 0; at < byteLength; at += lostPieceLength) {
+        const bytes = await store.read(path, at, Math.min(lostPieceLength, byteLength - at));
+        if (bytes !== undefined) pieces.push(sha256(bytes));
+      }
+      const digest = pieces.length === 1 ? pieces[0]! : sha256(concatenated(pieces));
+      lost.push({ path, byteLength, sha256: digest });
+    }
+    return lost;
   }
 
   /**
@@ -230,18 +298,45 @@ class Recovery {
    * got (after a failed sync the kernel calls such pages clean), and the next commit builds on them.
    */
   async #rewrite(keptFrom: number, tailFrom: number): Promise<void> {
-    const { store, tree } = this.#parts;
+    const { tree } = this.#parts;
     for (let first = tailFrom; first < tree.size; first += segmentEntries) {
       const segment = tree.openSegmentOf(first);
-      if (segment === undefined || first + segment.count <= keptFrom) continue;
-      const begin = segment.offsetOf(Math.max(0, keptFrom - first));
-      for (let at = begin; at < segment.tailLength; at += lostPieceLength) {
-        const length = Math.min(lostPieceLength, segment.tailLength - at);
-        const bytes = await store.read(tailPath(first), at, length);
-        if (bytes !== undefined) await store.appendTail([{ first, offset: at, bytes }]);
+      if (segment === undefined) continue;
+      let from = Math.max(0, keptFrom - first);
+      while (from < segment.count) {
+        const end = segment.offsetOf(from) + lostPieceLength;
+        let to = from + 1;
+        while (to < segment.count && segment.offsetOf(to + 1) <= end) to++;
+        await this.#rewritePiece(segment, from, to);
+        from = to;
       }
     }
   }
+
+  async #rewritePiece(segment: OpenSegment, from: number, to: number): Promise<void> {
+    const { store, sha256 } = this.#parts;
+    const { first } = segment;
+    const offset = segment.offsetOf(from);
+    const bytes = await store.read(tailPath(first), offset, segment.offsetOf(to) - offset);
+    for (let i = from; i < to; i++) {
+      // Read a second time, so that it is checked a second time before it is written over what was right.
+      const start = segment.offsetOf(i) - offset + framingByteLength;
+      const leaf = bytes && hashLeaf(sha256, bytes.subarray(start, segment.offsetOf(i + 1) - offset));
+      if (leaf === undefined || !isSameBytes(leaf, segment.tree.node(0, i))) {
+        throw unsteady(store, tailPath(first), segment.offsetOf(i));
+      }
+    }
+    if (bytes !== undefined) await store.appendTail([{ first, offset, bytes }]);
+  }
+}
+
+function unsteady(store: LogStore, path: string, byte: number): CairnError {
+  return new CairnError(
+    "unavailable",
+    `two reads of ${path} of the log ${store.name} at byte ${byte} gave different bytes; nothing was changed. Look ` +
+      "at the medium, then open the log anew",
+    { place: { log: store.name, path, byte } },
+  );
 }
 
 const waysOn =

@@ -3,7 +3,15 @@
  * re-read; then what is derived from it; only then is the tail file removed. A crash between any two of these steps
  * leaves the entries in at least one place, and the next opening goes on from there.
  */
-import { CairnError, isCairnError, isSameBytes, type Crypto, type Hash } from "@cairnlog/core";
+import {
+  CairnError,
+  formatSeal,
+  isCairnError,
+  isSameBytes,
+  type Crypto,
+  type Hash,
+  type Seal,
+} from "@cairnlog/core";
 import { bundleEntries, segmentEntries, tailPath, type LogStore } from "@cairnlog/store";
 import type { Clock, Timer } from "./clock.ts";
 import { treeTilePath } from "./history.ts";
@@ -37,6 +45,8 @@ export class Sealer {
   #working: Promise<void> | undefined;
   #retry: Timer | undefined;
   #closed = false;
+  /** The last seal that was signed. An attempt that is repeated must write the same bytes, and signatures differ. */
+  #signed: { readonly text: string; readonly note: string } | undefined;
   /** Why the last attempt failed; undefined when there is none to report. */
   failure: CairnError | undefined;
   segmentsSealed = 0;
@@ -113,7 +123,7 @@ export class Sealer {
     const root = segment.tree.node(segmentLevel, 0);
     const sign: SignSeal = (seal) => {
       // The seal is signed here, where the true root is known: a tail that was changed is never sealed.
-      if (seal.first === first && isSameBytes(seal.root, root)) return identity.signSeal(seal);
+      if (seal.first === first && isSameBytes(seal.root, root)) return this.#sign(seal);
       return Promise.reject(
         new CairnError("tampered", `the tail of segment ${first} is not what was committed`),
       );
@@ -130,6 +140,14 @@ export class Sealer {
     this.segmentsSealed++;
     sealed(first);
     await store.remove(tailPath(first));
+  }
+
+  async #sign(seal: Seal): Promise<string> {
+    const text = formatSeal(seal);
+    if (this.#signed?.text !== text) {
+      this.#signed = { text, note: await this.#parts.identity.signSeal(seal) };
+    }
+    return this.#signed.note;
   }
 
   /** Stores every upper tile that the sealed size has just completed. They are derived, so that this may be repeated. */

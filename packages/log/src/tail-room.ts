@@ -15,6 +15,8 @@ const roomMin = 256 * 1024;
 const roomMax = 8 * 1024 * 1024;
 /** Larger pieces would make the sync of a commit wait for them. */
 const pieceMax = 2 * 1024 * 1024;
+/** Left to the log's own entries when the disk is full. */
+const systemRoom = 32 * 1024;
 /** How long a full disk is believed to be full. */
 const retryMs = 1000;
 /** The next tail file is allocated when its segment is about to begin. */
@@ -45,9 +47,13 @@ export class TailRoom {
     return this.#shortage;
   }
 
-  /** Says what the tail file of `first` has allocated already (recovery knows). */
-  isReserved(first: number, byteLength: number): void {
-    this.#reserved.set(first, byteLength);
+  /** Whether `byteLength` more bytes of somebody's entries fit into what is allocated. */
+  hasRoomFor(byteLength: number): boolean {
+    const segment = this.#tree.open.at(-1);
+    const isOpen = segment !== undefined && !segment.isFull;
+    const first = isOpen ? segment.first : this.#tree.size;
+    const used = isOpen ? segment.tailLength : 0;
+    return (this.#reserved.get(first) ?? 0) - used >= byteLength + systemRoom;
   }
 
   /** Sees, in the background, that there is room ahead of the tail. */
@@ -61,6 +67,13 @@ export class TailRoom {
   /** Resolves when the background work is done. */
   async settled(): Promise<void> {
     await this.#working;
+  }
+
+  /** Waits for room for at least one more entry; returns why there is none. */
+  async grown(): Promise<CairnError | undefined> {
+    this.ensure();
+    await this.settled();
+    return this.#shortage;
   }
 
   async #work(): Promise<void> {

@@ -12,8 +12,15 @@
  * If (1) or (3) fails nobody knows what the medium holds: the writer fails for good, and opening the log anew
  * (recovery) is the only way on.
  */
-import { CairnError, formatLogTime, isCairnError, type Hash } from "@cairnlog/core";
+import {
+  CairnError,
+  formatLogTime,
+  headByteLengthMax,
+  isCairnError,
+  type Hash,
+} from "@cairnlog/core";
 import type { LogStore } from "@cairnlog/store";
+import { AppendQueue, type Pending } from "./append-queue.ts";
 import { AppendResult } from "./appended.ts";
 import type { Clock } from "./clock.ts";
 import type { CommitBuilder } from "./commit-builder.ts";
@@ -35,6 +42,9 @@ const overloadRetryMs = 1000;
  * told to wait, like one that outruns the commits.
  */
 const openSegmentsMax = 20;
+
+/** Length field, head and closing brace of an entry. */
+const entryOverheadMax = 2 + headByteLengthMax + 1;
 
 export interface WriterLimits {
   /** A commit takes no further entry once it has this many bytes. */
@@ -69,27 +79,9 @@ export interface WriterParts {
   failed(error: CairnError): void;
 }
 
-/** A batch in the queue. */
-interface Pending {
-  readonly batch: EventBatch;
-  readonly source: string;
-  readonly sourceSeed: number;
-  readonly result: AppendResult;
-  /** The next event to render. */
-  next: number;
-  /** Events whose id may have been seen before, with the seq to compare with. Settled after the commit. */
-  candidates: { readonly i: number; readonly seq: number }[];
-  /** Events that were compared and are new all the same. */
-  known: Set<number> | undefined;
-  resolve(appended: Appended): void;
-  reject(error: CairnError): void;
-}
-
 export class Writer {
   readonly #parts: WriterParts;
-  readonly #queue: Pending[] = [];
-  #queuedEvents = 0;
-  #queuedBytes = 0;
+  readonly #queue = new AppendQueue();
   readonly #systemEvents: Uint8Array[] = [];
   #running: Promise<void> | undefined;
   /** Batches whose candidates are being compared. */
@@ -131,11 +123,11 @@ export class Writer {
   }
 
   get queuedEvents(): number {
-    return this.#queuedEvents;
+    return this.#queue.events;
   }
 
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#queue.bytes;
   }
 
   counters(): Omit<LogCounters, "segmentsSealed"> {
@@ -148,8 +140,6 @@ export class Writer {
     const { idHasher, tree, duplicates } = this.#parts;
     const result = new AppendResult(batch, tree, duplicates.prove);
     if (batch.accepted === 0) return Promise.resolve(result.seal(this.#durable));
-    this.#queuedEvents += batch.accepted;
-    this.#queuedBytes += batch.byteLength;
     return new Promise((resolve, reject) => {
       const sourceSeed = idHasher.sourceSeed(source);
       this.#queue.push({
@@ -184,9 +174,7 @@ export class Writer {
   fail(error: CairnError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    for (const pending of this.#queue.splice(0)) pending.reject(error);
-    this.#queuedEvents = 0;
-    this.#queuedBytes = 0;
+    for (const pending of this.#queue.drain()) pending.reject(error);
     this.#systemEvents.length = 0;
     this.#parts.failed(error);
   }
@@ -199,12 +187,12 @@ export class Writer {
       return new CairnError("unavailable", `the log ${logName} is closing`, { place });
     }
     const isFull =
-      this.#queuedEvents + batch.accepted > limits.queueEventsMax ||
-      this.#queuedBytes + batch.byteLength > limits.queueBytesMax;
+      this.#queue.events + batch.accepted > limits.queueEventsMax ||
+      this.#queue.bytes + batch.byteLength > limits.queueBytesMax;
     const isBehind = tree.open.length > openSegmentsMax;
-    if ((isFull && this.#queuedEvents > 0) || isBehind) {
+    if ((isFull && !this.#queue.isEmpty) || isBehind) {
       this.#counters.refusedForOverload += batch.accepted;
-      const what = isBehind ? `${tree.open.length} segments` : `${this.#queuedEvents} events`;
+      const what = isBehind ? `${tree.open.length} segments` : `${this.#queue.events} events`;
       return new CairnError(
         "overloaded",
         `${what} of the log ${logName} already wait to be written; nothing of this was recorded`,
@@ -223,7 +211,7 @@ export class Writer {
   }
 
   #hasWork(): boolean {
-    return this.#failure === undefined && (this.#queue.length > 0 || this.#systemEvents.length > 0);
+    return this.#failure === undefined && (!this.#queue.isEmpty || this.#systemEvents.length > 0);
   }
 
   async #run(): Promise<void> {
@@ -242,7 +230,11 @@ export class Writer {
     const begun = clock.monotonic();
     builder.begin(formatLogTime(this.#commitTime()));
     this.#renderSystemEvents();
-    const finished = this.#renderQueue();
+    const finished = this.#queue.takeWhile((pending) => this.#renderBatch(pending));
+    if (builder.entries === 0 && finished.length === 0) {
+      await this.#waitForRoom();
+      return;
+    }
     const rendered = clock.monotonic();
     try {
       if (builder.entries > 0) await this.#makeDurable();
@@ -286,33 +278,33 @@ export class Writer {
     }
   }
 
-  /** Renders from the queue until the commit is large enough; returns the batches that are done. */
-  #renderQueue(): Pending[] {
-    const finished: Pending[] = [];
-    let taken = 0;
-    for (const pending of this.#queue) {
-      if (!this.#renderBatch(pending)) break;
-      finished.push(pending);
-      taken++;
+  /** Nothing of the queue fits into what is allocated: waits until it does, or refuses what waits. */
+  async #waitForRoom(): Promise<void> {
+    const shortage = await this.#parts.tailRoom.grown();
+    if (shortage === undefined) return;
+    for (const pending of this.#queue.drain()) {
+      const { batch, result } = pending;
+      // Events of the batch that are recorded already stay recorded: only the others are refused.
+      for (let i = pending.next; i < batch.count; i++) {
+        if (this.#queue.isDue(pending, i)) result.refuse(i, shortage);
+      }
+      if (result.refused === result.count) pending.reject(shortage);
+      else this.#answer(pending);
     }
-    this.#queue.splice(0, taken);
-    return finished;
   }
 
   /** True if the whole batch was rendered. */
   #renderBatch(pending: Pending): boolean {
-    const { builder, ids, idHasher, limits, tree } = this.#parts;
+    const { builder, ids, idHasher, limits, tree, tailRoom } = this.#parts;
     const { batch, source, sourceSeed, result, known } = pending;
     for (; pending.next < batch.count; pending.next++) {
       if (builder.byteLength >= limits.commitBytesMax) return false;
       const i = pending.next;
-      if (batch.refusals.has(i)) continue;
-      // A batch comes a second time only for the events that were compared in the meantime.
-      if (known !== undefined && !known.has(i)) continue;
+      if (!this.#queue.isDue(pending, i)) continue;
       const start = batch.start[i]!;
       const end = batch.end[i]!;
-      this.#queuedEvents--;
-      this.#queuedBytes -= end - start;
+      if (!tailRoom.hasRoomFor(entryOverheadMax + end - start)) return false;
+      this.#queue.took(pending, i);
       let high = 0;
       let low = 0;
       if (batch.idEnd[i] !== 0) {
@@ -394,8 +386,6 @@ export class Writer {
     }
     pending.known = isNew;
     pending.next = 0;
-    this.#queuedEvents += isNew.size;
-    for (const i of isNew) this.#queuedBytes += batch.end[i]! - batch.start[i]!;
     this.#queue.push(pending);
     this.#wake();
   }

@@ -51,6 +51,7 @@ test("metrics count what happened", async (t) => {
     'cairn_http_problems_total{code="invalid"} 1',
     `cairn_http_request_duration_seconds_count{${recording},status="201"} 1`,
     `cairn_http_request_duration_seconds_count{${recording},status="207"} 1`,
+    `cairn_http_request_duration_seconds_count{${recording},status="422"} 1`,
     "cairn_body_bytes 0",
   ]) {
     assert.ok(text.split("\n").includes(line), line);

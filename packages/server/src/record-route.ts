@@ -4,7 +4,7 @@
  * scanner looks at them once, the log commits them, and a line of JSON goes back.
  */
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { CairnError } from "@cairnlog/core";
+import { CairnError, errorTable } from "@cairnlog/core";
 import type { Log } from "@cairnlog/log";
 import { Type } from "typebox";
 import { logOf, principalOf } from "./access.ts";
@@ -13,7 +13,7 @@ import { receiveEvents } from "./event-body.ts";
 import type { ReceivedEvents } from "./event-sink.ts";
 import type { Metrics } from "./metrics.ts";
 import { asciiJson, batchReceipt, singleReceipt, type ReceiptForm } from "./receipt-json.ts";
-import { problemDocument } from "./problem.ts";
+import { presentable, problemDocument } from "./problem.ts";
 import { LogParams, problemResponse, RecordQuery } from "./schemas.ts";
 
 const path = "/v1/logs/:log/events";
@@ -27,17 +27,23 @@ export function addRecordRoute(app: FastifyInstance, context: ServerContext): vo
   // event by event.
   app.setValidatorCompiler(() => () => true);
   const onRequest = access.requires("write");
+  const measure = (status: number, startedAt: number): void => {
+    const seconds = (performance.now() - startedAt) / 1000;
+    metrics.requests.observe({ method: "POST", route: path, status }, seconds);
+  };
   app.post(path, { schema, onRequest }, async (request, reply) => {
     const startedAt = performance.now();
     const log = logOf(request);
-    const form = readForm(request.query as Record<string, unknown>);
     const hold = budget.open();
     try {
+      const form = readForm(request.query as Record<string, unknown>);
       const received = await receiveEvents(request.raw, limits, hold);
       const answer = await record(log, principalOf(request).source, received, form, metrics);
       send(reply, answer, stopping.aborted);
-      const seconds = (performance.now() - startedAt) / 1000;
-      metrics.requests.observe({ method: "POST", route: path, status: answer.status }, seconds);
+      measure(answer.status, startedAt);
+    } catch (error) {
+      measure(errorTable[presentable(error).code].status, startedAt);
+      throw error;
     } finally {
       hold.release();
     }

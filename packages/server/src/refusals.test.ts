@@ -284,6 +284,27 @@ test("what is not HTTP is answered and the connection closed", async (t) => {
   }
 });
 
+test("whoever is refused may send on a little, and is then cut off", async (t) => {
+  const served = await serve(t);
+  const line = "x".repeat(65_536);
+  const head = `POST ${eventsPath} HTTP/1.1\r\nhost: localhost:${served.port}\r\n`;
+  let answer = "";
+  const socket = connect(served.port, "127.0.0.1");
+  const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+  socket.setEncoding("latin1").on("data", (chunk: string) => (answer += chunk));
+  socket.on("error", () => {});
+  socket.write(`${head}transfer-encoding: chunked\r\n\r\n`);
+  let sent = 0;
+  for (; !socket.destroyed && sent < 200; sent++) {
+    const wasTaken = Promise.withResolvers<void>();
+    socket.write(`10000\r\n${line}\r\n`, () => wasTaken.resolve());
+    await Promise.race([wasTaken.promise, closed]);
+  }
+  await closed;
+  assert.ok(answer.startsWith("HTTP/1.1 401 "), answer.slice(0, 100));
+  assert.ok(sent >= 64 && sent < 200, `${sent} pieces of 64 KiB`);
+});
+
 test("the memory for bodies is bounded for all of them together", async (t) => {
   const served = await serve(t, { limits: { inFlightBytesMax: 300_000 } });
   const body = `${eventText("b", { details: "x".repeat(50_000) })}\n`.repeat(8);

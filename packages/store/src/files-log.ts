@@ -68,7 +68,7 @@ export class FilesLog implements LogStore {
     workerFolder: string | undefined,
   ): Promise<FilesLog> {
     const objects = new ObjectFiles(disk, location, name);
-    await objects.removeLeftovers();
+    await objects.settleLeftovers();
     const ring = await openRing(disk, location, name);
     try {
       // A copy of a log may have come without its empty folders.

@@ -121,13 +121,18 @@ export class ObjectFiles {
     });
   }
 
-  /** Removes what a writer left unfinished. Only to be called while the log is held and nothing is begun. */
-  async removeLeftovers(folder = ""): Promise<void> {
+  /**
+   * Removes what a writer left unfinished, and makes durable the names that it left: it may have been killed before it
+   * could, and what is decided from a name (a tail is removed because its segment is sealed) must not outlive the name.
+   * Only to be called while the log is held and nothing is begun.
+   */
+  async settleLeftovers(folder = ""): Promise<void> {
     const full = folder === "" ? this.#folder : `${this.#folder}/${folder}`;
     for (const { name, isFolder } of await entriesOf(this.#disk, full)) {
-      if (isFolder) await this.removeLeftovers(folder === "" ? name : `${folder}/${name}`);
+      if (isFolder) await this.settleLeftovers(folder === "" ? name : `${folder}/${name}`);
       else if (isTemporary(name)) await this.#disk.unlink(`${full}/${name}`);
     }
+    await this.#disk.syncFolder(full);
   }
 
   async #createTemporary(
@@ -176,7 +181,7 @@ async function dropFile(disk: Disk, path: string): Promise<void> {
   try {
     await disk.unlink(path);
   } catch {
-    // Left for removeLeftovers.
+    // Left for settleLeftovers.
   }
 }
 

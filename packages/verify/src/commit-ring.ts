@@ -93,7 +93,9 @@ function judge(slots: readonly Slot[], findings: Findings): CommitRing {
   const commits: Commit[] = [];
   let suspect: CommitRing["suspect"];
   for (const { index, bytes, commit } of slots) {
-    const number = newest.number - ((newest.number - index) % commitSlotCount);
+    // The largest number up to the newest one whose slot this is; not positive where there was none yet.
+    const back = (newest.number - index + commitSlotCount) % commitSlotCount;
+    const number = newest.number - back;
     if (commit?.number === number) commits.push(commit);
     else if (number < 1 && isZero(bytes)) continue;
     else if (index === next && commit === undefined) suspect = { index, bytes };
@@ -160,10 +162,15 @@ export function judgeSuspect(ring: CommitRing, next: readonly Commit[], findings
 /** Whether `bytes` are some sectors of `slot` over what was there before: zeros, or an older record. */
 function isTorn(bytes: Uint8Array, slot: Uint8Array, wasUsed: boolean): boolean {
   if (bytes.length !== slot.length) return false;
+  let isBegun = false;
   for (let at = 0; at < slot.length; at += sectorByteLength) {
     const found = bytes.subarray(at, at + sectorByteLength);
     const written = slot.subarray(at, at + sectorByteLength);
-    if (isSameBytes(found, written) || isZero(found)) continue;
+    if (isSameBytes(found, written)) {
+      isBegun ||= !isZero(written);
+      continue;
+    }
+    if (!wasUsed && isZero(found)) continue;
     // Of an older record only its last sector may still be there: the first one would name its number.
     const digestAt = sectorByteLength - 32;
     const isLast = at + sectorByteLength === slot.length;
@@ -172,5 +179,5 @@ function isTorn(bytes: Uint8Array, slot: Uint8Array, wasUsed: boolean): boolean 
     for (let i = digestAt; i < sectorByteLength; i++) if (found[i] !== written[i]) different++;
     if (different < otherDigestBytesMin) return false;
   }
-  return true;
+  return isBegun;
 }

@@ -53,7 +53,8 @@ export const proofCommand: CommandSpec = {
 async function inclusion(context: CommandContext, seq: number): Promise<string> {
   const view = await openView(context);
   if (!context.output.isJson) return view.proof(seq);
-  return `${asciiJsonText(await view.receipt(seq))}\n`;
+  const receipt = await view.receipt(seq);
+  return `${context.output.isTerminal ? asciiJsonText(receipt) : receipt}\n`;
 }
 
 async function consistency(context: CommandContext, sizes: readonly number[]): Promise<string> {

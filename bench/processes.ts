@@ -1,0 +1,127 @@
+/** The processes of an HTTP benchmark: `cairn serve`, the bare server, the load generator. */
+import { fork, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { createKey } from "@cairnlog/server";
+import type { BareOrder } from "./bare-server.ts";
+import type { LoadOrder, LoadResult } from "./load.ts";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const command = join(here, "../packages/cli/bin/cairn.js");
+const segmentEntries = 65_536;
+
+export interface Server {
+  readonly port: number;
+  readonly token: string;
+  readonly path: string;
+  readonly pid: number;
+}
+
+export interface CairnProcess extends Server {
+  /** From the start of the process until it takes requests. */
+  readonly startMs: number;
+  /** Waits until all full segments are sealed, so that the next measurement has the machine for itself. */
+  settle(): Promise<void>;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+/** Serves the logs of the folder `data`, of which one is called `log`, as users do. */
+export async function startCairn(data: string, log: string): Promise<CairnProcess> {
+  const scopes = ["write", "read"] as const;
+  const { token } = createKey(data, { source: "bench", logs: ["*"], scopes });
+  const begun = performance.now();
+  const args = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--json"];
+  // `CAIRN_BENCH_NODE_OPTIONS=--cpu-prof` profiles the server.
+  const options = (process.env.CAIRN_BENCH_NODE_OPTIONS ?? "").split(" ").filter((each) => each);
+  const child = spawn(process.execPath, [...options, command, ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit");
+  const url = await Promise.race([
+    firstUrl(child),
+    exited.then(([status]) => {
+      throw new Error(`cairn serve ended with status ${String(status)}`);
+    }),
+  ]);
+  const startMs = performance.now() - begun;
+  const path = `/v1/logs/${log}/events`;
+  const describe = async (): Promise<{ size: number; sealedSize: number }> => {
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`${url}/v1/logs/${log}`, { headers });
+    if (!response.ok) throw new Error(`the log is not described: ${response.status}`);
+    return (await response.json()) as { size: number; sealedSize: number };
+  };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child.kill(signal);
+    await exited;
+  };
+  return {
+    ...{ port: Number(new URL(url).port), token, path, pid: child.pid!, startMs },
+    async settle() {
+      for (;;) {
+        const { size, sealedSize } = await describe();
+        if (size - sealedSize < segmentEntries) return;
+        await sleep(100);
+      }
+    },
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+  };
+}
+
+async function firstUrl(child: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: child.stdout! })) {
+    if (line.startsWith("{")) return (JSON.parse(line) as { url: string }).url;
+  }
+  throw new Error("cairn serve said no URL");
+}
+
+export interface BareProcess extends Server {
+  /** What it answers from now on, and what it writes before. */
+  set(order: BareOrder): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startBare(): Promise<BareProcess> {
+  const child = fork(join(here, "bare-server.ts"));
+  const [{ port }] = (await once(child, "message")) as [{ port: number }];
+  return {
+    ...{ port, token: `cairn_${"a".repeat(10)}_${"a".repeat(43)}`, pid: child.pid! },
+    path: "/v1/logs/main/events",
+    async set(order) {
+      child.send(order);
+      await once(child, "message");
+    },
+    async stop() {
+      const exited = once(child, "exit");
+      child.disconnect();
+      await exited;
+    },
+  };
+}
+
+export interface LoadProcess {
+  run(server: Server, order: Omit<LoadOrder, "port" | "path" | "token">): Promise<LoadResult>;
+  stop(): Promise<void>;
+}
+
+export function startLoad(): LoadProcess {
+  const child = fork(join(here, "load.ts"));
+  return {
+    async run({ port, path, token }, order) {
+      child.send({ ...order, port, path, token } satisfies LoadOrder);
+      const [answer] = (await once(child, "message")) as [{ result?: LoadResult; error?: string }];
+      if (answer.result === undefined) throw new Error(`load generator: ${answer.error}`);
+      return answer.result;
+    },
+    async stop() {
+      const exited = once(child, "exit");
+      child.disconnect();
+      await exited;
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * `npm run bench`: runs the benchmarks, each in a process of its own, one after the other.
+ *
+ *     npm run bench                          all of them, with a log of a million entries
+ *     npm run bench -- http-single verify    these
+ *     npm run bench -- --full                with a log of 10 million entries
+ *     npm run bench -- --quick               only to see that they run
+ *     npm run bench -- --json | --markdown   the results on standard output, in this form
+ */
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { appendNdjson } from "./append-ndjson.ts";
+import { withFolder, type Benchmark } from "./benchmark.ts";
+import { diskUse } from "./disk-use.ts";
+import { httpBatch } from "./http-batch.ts";
+import { httpLone } from "./http-lone.ts";
+import { httpSingle } from "./http-single.ts";
+import { noise } from "./measure.ts";
+import {
+  formatMarkdown,
+  formatResult,
+  formatSummary,
+  machine,
+  type BenchmarkResult,
+  type RunResult,
+} from "./report.ts";
+import { startUp } from "./start-up.ts";
+import { verifyLog } from "./verify-log.ts";
+
+const benchmarks: readonly Benchmark[] = [
+  ...[appendNdjson, httpSingle, httpLone, httpBatch],
+  ...[verifyLog, startUp, diskUse],
+];
+
+const { values: flags, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: "boolean", default: false },
+    full: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    markdown: { type: "boolean", default: false },
+    /** Set by this program itself, in the processes that it starts. */
+    here: { type: "boolean", default: false },
+  },
+});
+
+const unknown = names.filter((name) => !benchmarks.some((each) => each.name === name));
+if (unknown.length > 0) {
+  console.error(
+    `There is no benchmark ${unknown.join(", ")}. There are: ` +
+      `${benchmarks.map(({ name }) => name).join(", ")}.`,
+  );
+  process.exit(2);
+}
+const chosen = benchmarks.filter(({ name }) => names.length === 0 || names.includes(name));
+
+if (flags.here) await runHere(chosen[0]!);
+else await runAll();
+
+async function runAll(): Promise<void> {
+  const results: RunResult[] = [];
+  const { node, cpu, cores, memoryGib } = machine();
+  console.error(`Node ${node.slice(1)}, ${cores} × ${cpu}, ${memoryGib} GiB`);
+  for (const benchmark of chosen) {
+    console.error(`\n${benchmark.name}: ${benchmark.claim}`);
+    const result = await runApart(benchmark);
+    if (result === undefined) {
+      process.exitCode = 3;
+      continue;
+    }
+    results.push(result);
+    console.error(formatResult(result));
+  }
+  if (flags.json) console.log(JSON.stringify({ machine: machine(), results }, undefined, 2));
+  else if (flags.markdown) console.log(formatMarkdown(results));
+  else if (results.length > 1) console.log(`\n${formatSummary(results)}`);
+}
+
+/** Undefined if it could not be run: that is said already, and the others are run all the same. */
+async function runApart({ name, claim }: Benchmark): Promise<RunResult | undefined> {
+  const before = await noise();
+  const begun = performance.now();
+  const child = fork(fileURLToPath(import.meta.url), ["--here", name, ...process.argv.slice(2)]);
+  let result: BenchmarkResult | undefined;
+  child.on("message", (message) => {
+    result = message as BenchmarkResult;
+  });
+  const status = await new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const seconds = (performance.now() - begun) / 1000;
+  if (result === undefined) {
+    console.error(`  could not be run (exit status ${status})`);
+    return undefined;
+  }
+  return { ...result, name, claim, seconds, noise: { before, after: await noise() } };
+}
+
+async function runHere({ name, claim, run }: Benchmark): Promise<void> {
+  const entries = flags.full ? 10_000_000 : flags.quick ? 200_000 : 1_000_000;
+  const say = (line: string): void => console.error(`  … ${line}`);
+  const found = await withFolder((folder) =>
+    run({ isQuick: flags.quick, entries, folder, say }),
+  );
+  process.send!({ name, claim, ...found } satisfies BenchmarkResult);
+  process.disconnect();
+}

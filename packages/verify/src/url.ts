@@ -1,0 +1,216 @@
+/**
+ * Verifies a log over HTTP, by the C2SP tile API alone: its checkpoint, every entry, every tile of its tree. Any log
+ * that serves tlog-tiles can be hashed; of a log of ours the chain, the order and each entry's spelling are checked too.
+ *
+ * The server is not trusted with anything: what it sends is bounded, hashed and compared. What it does not send is
+ * the problem that the report names.
+ */
+import {
+  base64,
+  CairnError,
+  isCairnError,
+  noteBytesMax,
+  parseCheckpoint,
+  parseNote,
+  parseUtf8,
+  tilePath,
+  tileWidth,
+  utf8,
+  verifyCheckpointSignatures,
+  type Checkpoint,
+  type Crypto,
+  type Note,
+  type Vkey,
+} from "@cairnlog/core";
+import { nodeCrypto } from "@cairnlog/crypto";
+import { Fetcher, type FetcherOptions } from "./fetching.ts";
+import { checkAllSigned, parseOwnKeys, parsePinned, reportKeys } from "./keys.ts";
+import { Findings, verdictOf, type Report } from "./report.ts";
+import { RootClaims } from "./root-claims.ts";
+import { parseGenesis } from "./settings.ts";
+import { summaryOfLog } from "./summary.ts";
+import { TileWalk } from "./tile-walk.ts";
+
+export interface UrlOptions extends FetcherOptions {
+  /** Verifier keys from outside: of the log, and of nobody else. */
+  readonly vkeys?: readonly string[];
+  /** A checkpoint from outside (a signed note): the log must be an extension of what it names. */
+  readonly checkpoint?: string;
+  /** Requests at a time; default 8. */
+  readonly parallel?: number;
+  readonly onProgress?: (progress: {
+    readonly target: string;
+    readonly entriesDone: number;
+    readonly entriesTotal: number;
+  }) => void;
+  readonly crypto?: Crypto;
+}
+
+const parallelDefault = 8;
+
+/**
+ * Verifies the log whose tiles lie under `url` (`https://host/logs/main/`). Rejects where it never began: "not_found",
+ * "unauthenticated", "forbidden", "unavailable" for the checkpoint itself.
+ */
+export async function verifyUrl(url: string, options: UrlOptions = {}): Promise<Report> {
+  const { crypto = nodeCrypto } = options;
+  const base = baseOf(url);
+  const pinned = parsePinned(crypto, options.vkeys);
+  const fetcher = new Fetcher(base, options);
+  const bytes = await fetcher.get("checkpoint", noteBytesMax);
+  return new UrlCheck(base, fetcher, crypto, pinned, options).run(bytes);
+}
+
+function baseOf(url: string): string {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch (cause) {
+    throw new CairnError("usage", `not an address: ${JSON.stringify(url.slice(0, 200))}`, { cause });
+  }
+  const isPlain = parsed.search === "" && parsed.hash === "" && parsed.username === "";
+  if (!["http:", "https:"].includes(parsed.protocol) || !isPlain) {
+    throw new CairnError("usage", "give the http(s) address that a log's `checkpoint` lies under");
+  }
+  return parsed.href.replace(/\/checkpoint$/, "").replace(/\/*$/, "/");
+}
+
+class UrlCheck {
+  readonly #base: string;
+  readonly #fetcher: Fetcher;
+  readonly #crypto: Crypto;
+  readonly #pinned: readonly Vkey[];
+  readonly #options: UrlOptions;
+  readonly #findings = new Findings();
+  #own: readonly Vkey[] = [];
+
+  constructor(
+    base: string,
+    fetcher: Fetcher,
+    crypto: Crypto,
+    pinned: readonly Vkey[],
+    options: UrlOptions,
+  ) {
+    this.#base = base;
+    this.#fetcher = fetcher;
+    this.#crypto = crypto;
+    this.#pinned = pinned;
+    this.#options = options;
+  }
+
+  async run(bytes: Uint8Array): Promise<Report> {
+    const findings = this.#findings;
+    const place = { path: "checkpoint" };
+    let walk: TileWalk | undefined;
+    let checkpoint: Checkpoint | undefined;
+    try {
+      const note = parseNote(bytes);
+      checkpoint = parseCheckpoint(note.text, { allowExtensions: true });
+      await this.#checkSigner(note, checkpoint);
+      walk = await this.#walk(checkpoint);
+    } catch (error) {
+      if (!isCairnError(error)) throw error;
+      findings.caught(error, "checkpoint", error.place.path === undefined ? place : error.place);
+    }
+    return this.#report(bytes, checkpoint, walk);
+  }
+
+  /** Who signed: the given keys, or those that entry 0 names. */
+  async #checkSigner(note: Note, checkpoint: Checkpoint): Promise<void> {
+    const { origin, size } = checkpoint;
+    if (this.#pinned.length > 0) {
+      this.#own = this.#pinned.filter((vkey) => vkey.name === origin);
+      if (this.#own.length === 0) {
+        throw new CairnError(
+          "unverified",
+          `the log's origin is ${JSON.stringify(origin.slice(0, 300))}, and none of the given keys is of it`,
+        );
+      }
+      await verifyCheckpointSignatures(this.#crypto, note, checkpoint, this.#own);
+      return;
+    }
+    if (size === 0) {
+      throw new CairnError("unverified", "an empty log names no keys: give them");
+    }
+    const genesis = parseGenesis(await this.#entryZero(size));
+    if (genesis.origin !== origin) {
+      throw new CairnError("unverified", "entry 0 names another origin than the checkpoint");
+    }
+    this.#own = parseOwnKeys(this.#crypto, genesis.vkeys, origin, this.#findings, { seq: 0 });
+    const verified = await verifyCheckpointSignatures(this.#crypto, note, checkpoint, this.#own);
+    checkAllSigned(this.#own, verified, "the checkpoint");
+  }
+
+  /** Entry 0, which is verified with all the others later. */
+  async #entryZero(size: number): Promise<Uint8Array> {
+    const width = tileWidth("entries", 0, size);
+    const path = tilePath({ level: "entries", index: 0, width });
+    const bundle = await this.#fetcher.get(path, TileWalk.bundleByteLengthMax);
+    const end = 2 + (bundle[0] ?? 0) * 256 + (bundle[1] ?? 0);
+    return bundle.slice(2, end);
+  }
+
+  async #walk(checkpoint: Checkpoint): Promise<TileWalk> {
+    const { size, root } = checkpoint;
+    const claims = new RootClaims(this.#findings);
+    const place = { path: "checkpoint" };
+    claims.add({ size, root, what: "the checkpoint", code: "checkpoint", place });
+    await this.#claimGiven(claims, checkpoint);
+    const { onProgress, signal } = this.#options;
+    const walk = new TileWalk({
+      ...{ fetcher: this.#fetcher, crypto: this.#crypto, findings: this.#findings, claims, size },
+      ...{ parallel: this.#options.parallel ?? parallelDefault, signal },
+      onEntries: (entriesDone) =>
+        onProgress?.({ target: this.#base, entriesDone, entriesTotal: size }),
+    });
+    await walk.run();
+    return walk;
+  }
+
+  async #claimGiven(claims: RootClaims, newest: Checkpoint): Promise<void> {
+    const { checkpoint: given } = this.#options;
+    if (given === undefined) return;
+    try {
+      const note = parseNote(utf8(given));
+      const older = parseCheckpoint(note.text, { allowExtensions: true });
+      if (older.origin !== newest.origin) throw new CairnError("unverified", "another origin");
+      await verifyCheckpointSignatures(this.#crypto, note, older, this.#own);
+      const { size, root } = older;
+      if (size <= newest.size) {
+        claims.add({ size, root, what: "the given checkpoint", code: "checkpoint", place: {} });
+        return;
+      }
+      const what = `the log shows ${newest.size} entries, and the given checkpoint says ${size}`;
+      this.#findings.problem("rollback", `${what}: an older state is shown`, { seq: newest.size });
+    } catch (error) {
+      if (!isCairnError(error)) throw error;
+      const what = `the given checkpoint is not of this log: ${error.message}`;
+      this.#findings.problem("checkpoint", what);
+    }
+  }
+
+  #report(
+    bytes: Uint8Array,
+    checkpoint: Checkpoint | undefined,
+    walk: TileWalk | undefined,
+  ): Report {
+    const problems = this.#findings.problems();
+    const isOk = problems.length === 0;
+    const report = {
+      ...{ ok: isOk, verdict: verdictOf(isOk, this.#pinned.length > 0), kind: "log address" as const },
+      target: this.#base,
+      keys: reportKeys(this.#crypto, this.#own),
+      ...{ entriesChecked: walk?.entries ?? 0, filesChecked: walk?.files ?? 1 },
+      ...(checkpoint === undefined
+        ? {}
+        : {
+            ...{ origin: checkpoint.origin, size: checkpoint.size, root: base64(checkpoint.root) },
+            ...{ checkpoint: parseUtf8(bytes), checkpointSize: checkpoint.size },
+          }),
+      ...(walk?.firstTime === undefined ? {} : { firstTime: walk.firstTime }),
+      ...(walk?.lastTime === undefined ? {} : { lastTime: walk.lastTime }),
+      ...{ problems, notes: this.#findings.notes(), logs: [] },
+    };
+    return { ...report, summary: summaryOfLog(report) };
+  }
+}
