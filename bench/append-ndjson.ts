@@ -5,12 +5,7 @@ import { createLog, readNdjson, type Log } from "@cairnlog/log";
 import { filesStore } from "@cairnlog/store";
 import type { Benchmark, BenchmarkContext } from "./benchmark.ts";
 import { EventPool } from "./events.ts";
-import {
-  appendFloor,
-  overlappedAppendFloor,
-  type EntryBatch,
-  type Throughput,
-} from "./floor.ts";
+import { appendFloor, overlappedAppendFloor, type EntryBatch, type Throughput } from "./floor.ts";
 import { byTurns, latenciesOf, Samples } from "./measure.ts";
 import { row, type Row } from "./report.ts";
 

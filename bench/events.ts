@@ -72,16 +72,16 @@ export class EventPool {
   /** Event `i` (the pool begins anew at its end), with the id that it has in the pool. */
   event(i: number): Uint8Array {
     const at = i % this.count;
-    return this.#lines.slice(this.#starts[at]!, this.#starts[at + 1]! - 1);
+    return this.#lines.slice(this.#starts[at], this.#starts[at + 1]! - 1);
   }
 
   /** NDJSON of `count` events from event `from` on, with fresh ids. */
   batch(from: number, count: number): Uint8Array {
     const parts: Uint8Array[] = [];
-    for (let i = from; i < from + count; ) {
+    for (let i = from; i < from + count;) {
       const at = i % this.count;
       const end = Math.min(at + count - (i - from), this.count);
-      parts.push(this.#lines.subarray(this.#starts[at]!, this.#starts[end]!));
+      parts.push(this.#lines.subarray(this.#starts[at], this.#starts[end]));
       i += end - at;
     }
     const bytes = Buffer.concat(parts);

@@ -24,7 +24,8 @@ export interface Throughput {
 export function preallocate(path: string, byteLength: number): number {
   const file = fs.openSync(path, "w+");
   const zeros = new Uint8Array(1024 * 1024);
-  for (let at = 0; at < byteLength; at += zeros.length) fs.writeSync(file, zeros, 0, zeros.length, at);
+  for (let at = 0; at < byteLength; at += zeros.length)
+    fs.writeSync(file, zeros, 0, zeros.length, at);
   fs.fsyncSync(file);
   return file;
 }

@@ -44,9 +44,7 @@ export async function withServers<T>(
   await (await createLog(filesStore({ folder }), created)).close();
   const [cairn, bare] = await Promise.all([startCairn(folder, logName), startBare()]);
   const load = startLoad();
-  const times = isQuick
-    ? { warmUpMs: 300, measureMs: 700 }
-    : { warmUpMs: 1000, measureMs: 4000 };
+  const times = isQuick ? { warmUpMs: 300, measureMs: 700 } : { warmUpMs: 1000, measureMs: 4000 };
   let answerBytes = 1000;
   const run = async (server: Server, shape: LoadShape): Promise<LoadResult> => {
     const result = await load.run(server, { ...shape, ...times, seed: 7 });
@@ -78,7 +76,11 @@ export interface HttpRounds {
   readonly bare: readonly LoadResult[];
 }
 
-export function httpRounds(bench: HttpBench, rounds: number, shape: LoadShape): Promise<HttpRounds> {
+export function httpRounds(
+  bench: HttpBench,
+  rounds: number,
+  shape: LoadShape,
+): Promise<HttpRounds> {
   return byTurns(rounds, {
     cairn: () => bench.loadCairn(shape),
     bare: () => bench.loadBare(shape),

@@ -64,7 +64,7 @@ export class LoadConnection {
         return;
       }
       this.#head = undefined;
-      this.#readHead(data.latin1Slice(0, end));
+      this.#readHead(data.toString("latin1", 0, end));
       this.#headBytes = end + headEnd.length;
       this.#rest = this.#bodyBytes - (data.length - this.#headBytes);
     } else this.#rest -= bytes.length;

@@ -170,7 +170,9 @@ function formatAim({ aim, value, ratio }: Row): string {
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = head.map((name, i) => Math.max(name.length, ...rows.map((each) => each[i]!.length)));
+  const widths = head.map((name, i) =>
+    Math.max(name.length, ...rows.map((each) => each[i]!.length)),
+  );
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, i) => cell.padEnd(widths[i]!))

@@ -98,9 +98,7 @@ async function runApart({ name, claim }: Benchmark): Promise<RunResult | undefin
 async function runHere({ name, claim, run }: Benchmark): Promise<void> {
   const entries = flags.full ? 10_000_000 : flags.quick ? 200_000 : 1_000_000;
   const say = (line: string): void => console.error(`  … ${line}`);
-  const found = await withFolder((folder) =>
-    run({ isQuick: flags.quick, entries, folder, say }),
-  );
+  const found = await withFolder((folder) => run({ isQuick: flags.quick, entries, folder, say }));
   process.send!({ name, claim, ...found } satisfies BenchmarkResult);
   process.disconnect();
 }

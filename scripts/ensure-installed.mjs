@@ -66,7 +66,7 @@ function readLock(path) {
 }
 
 function install() {
-  const { status, error } = npm(["ci"]);
+  const { status, error } = npm(["ci", "--loglevel=error"]);
   if (status === 0) return;
   fail(
     [
@@ -113,7 +113,7 @@ function findNode() {
 /** The package `node` fetches the binary in an install script: npm may have been told to run none. */
 function reinstallNode() {
   console.error("The project's own Node is missing: fetching it with npm rebuild node.");
-  npm(["rebuild", "node", "--ignore-scripts=false", "--foreground-scripts"]);
+  npm(["rebuild", "node", "--ignore-scripts=false", "--loglevel=error"]);
   return (
     findNode() ??
     fail(

@@ -22,7 +22,7 @@ import {
   type ServedLog,
 } from "./served-log.ts";
 
-const skip = missingTool("go", "version");
+const skip = missingTool("go", ["version"], "required");
 /** With entry 0 there is one more: 70,001 entries make a level-2 tile, 3,001 a partial bundle of 185. */
 const largeCount = 70_000;
 const smallCount = 3_000;

@@ -20,12 +20,17 @@ import {
   type ServedLog,
 } from "./served-log.ts";
 
+const tools = {
+  python3: "--version",
+  openssl: "version",
+  jq: "--version",
+  xxd: "-v",
+  curl: "--version",
+};
 const skip =
-  missingTool("python3", "--version") ||
-  missingTool("openssl", "version") ||
-  missingTool("jq", "--version") ||
-  missingTool("xxd", "-v") ||
-  missingTool("curl", "--version");
+  Object.entries(tools)
+    .map(([tool, versionArg]) => missingTool(tool, [versionArg], "optional"))
+    .find((missing) => missing !== false) ?? false;
 
 const page = readFileSync(checkoutPath("docs/verify-yourself.md"), "utf8");
 const blocks = [...page.matchAll(/^```bash\n([^]*?)^```$/gm)].map((match) => match[1]!);

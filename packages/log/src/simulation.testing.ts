@@ -34,6 +34,7 @@ export interface Beginning {
 export interface History {
   readonly acknowledged: number;
   readonly faults: number;
+  readonly flips: number;
   readonly crashes: number;
   readonly refusedOpenings: number;
   readonly recovered: number;
@@ -82,7 +83,7 @@ class Simulation {
   #sentCount = 0;
   /** Events that may be sent again. */
   readonly #sent: Sent[] = [];
-  readonly #history = { faults: 0, crashes: 0, refusedOpenings: 0, recovered: 0, sealed: 0 };
+  readonly #history = { faults: 0, flips: 0, crashes: 0, refusedOpenings: 0, recovered: 0, sealed: 0 };
 
   constructor(random: SeededRandom, beginning: Beginning | undefined) {
     this.#random = random;
@@ -93,7 +94,7 @@ class Simulation {
   }
 
   async run(): Promise<History> {
-    for (let lives = 1 + this.#random.below(5); lives > 0; lives--) await this.#life();
+    for (let lives = 1 + this.#random.below(4); lives > 0; lives--) await this.#life();
     await this.#judge();
     return { ...this.#history, acknowledged: this.#ledger.acknowledged };
   }
@@ -106,17 +107,19 @@ class Simulation {
     const log = await this.#open(this.#options(clock));
     if (log !== undefined) {
       await this.#tolerating(() => this.#ledger.opened(log));
-      const scripts = Array.from({ length: 1 + random.below(4) }, () =>
+      const scripts = Array.from({ length: 1 + random.below(3) }, () =>
         this.#write(log, random.fork()),
       );
       scripts.push(this.#read(log, random.fork()), this.#beat(log, clock, random.fork()));
+      if (this.#soundTo > 0 && random.chance(0.7)) scripts.push(this.#seal(log, random.fork()));
       await Promise.all(scripts);
       await this.#ledger.checkpoints(log);
-      this.#history.sealed += log.status().counters.segmentsSealed;
     }
     this.#wallMs = clock.now() + random.below(5000) - 1000;
     const isClosed = await this.#end(log);
+    this.#history.sealed += log?.status().counters.segmentsSealed ?? 0;
     this.#history.faults += this.#faults.count;
+    this.#history.flips += this.#faults.flips;
     this.#restart(isClosed);
   }
 
@@ -183,8 +186,8 @@ class Simulation {
   /** One writer: batches, one after the other, until the log takes no more. */
   async #write(log: Log, random: SeededRandom): Promise<void> {
     const source = random.pick(["api", "db"]);
-    for (let batches = 1 + random.below(6); batches > 0; batches--) {
-      const events = Array.from({ length: 1 + random.below(8) }, () => this.#event(source, random));
+    for (let batches = 1 + random.below(5); batches > 0; batches--) {
+      const events = Array.from({ length: 1 + random.below(5) }, () => this.#event(source, random));
       const batch = readNdjson(utf8(events.map(({ text }) => `${text}\n`).join("")));
       try {
         await this.#ledger.answer(log, events, await log.append(batch, source));
@@ -263,6 +266,13 @@ class Simulation {
     }
   }
 
+  /** Waits until the full segment is sealed, and reads from it. */
+  async #seal(log: Log, random: SeededRandom): Promise<void> {
+    await turns(random);
+    await this.#tolerating(() => log.sealed());
+    await this.#read(log, random);
+  }
+
   /** Time passes, the clock is set, somebody publishes. */
   async #beat(log: Log, clock: ManualClock, random: SeededRandom): Promise<void> {
     for (let beats = random.below(12); beats > 0; beats--) {
@@ -283,7 +293,9 @@ class Simulation {
       const log = await this.#open(this.#options(clock));
       assert.ok(log !== undefined);
       await log.sealed();
-      await this.#ledger.audit(log, this.#disk, folder, this.#soundTo);
+      this.#history.sealed += log.status().counters.segmentsSealed;
+      const isSteady = this.#history.flips === 0;
+      await this.#ledger.audit(log, this.#disk, folder, this.#soundTo, isSteady);
       const { size } = log.status();
       await this.#write(log, this.#random.fork());
       await log.close();

@@ -124,6 +124,8 @@ test("a public log's tiles are for everybody, and nothing else of it is", async 
       key: null,
     });
     assert.equal(answer.status, name.startsWith("GET /logs/") ? 200 : 401, name);
+    if (!name.includes("tile")) continue;
+    assert.equal(answer.headers["cache-control"], "public, max-age=31536000, immutable");
   }
 });
 

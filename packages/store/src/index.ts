@@ -31,10 +31,12 @@ export type {
 } from "./store.ts";
 export { bundleEntries, frameCount, sealedPath, segmentEntries } from "./segment-format.ts";
 export { SegmentReader, type OpenSegmentOptions, type SegmentSource } from "./segment-reader.ts";
+export { compressFrameHere } from "./segment-compress.ts";
 export { writeSegment, type WriteSegmentOptions, type WrittenSegment } from "./segment-writer.ts";
 export {
   checkSegment,
   type CheckedSegment,
   type CheckSegmentOptions,
   type ExpectedSegment,
+  type SegmentHashes,
 } from "./segment-check.ts";

@@ -26,6 +26,7 @@ import {
   type VerifiedSignature,
   type Vkey,
 } from "@cairnlog/core";
+import { rootOfFullTile } from "./bulk-hash.ts";
 import {
   bundleEntries,
   frameCount,
@@ -35,12 +36,8 @@ import {
   segmentError,
   type SegmentLayout,
 } from "./segment-format.ts";
-import {
-  FrameRestorer,
-  decompressFrame,
-  type FramePlace,
-  type RestoredFrame,
-} from "./segment-frame.ts";
+import { FrameChecker, type CheckedFrame } from "./segment-frame-check.ts";
+import { decompressFrame, type FramePlace } from "./segment-frame.ts";
 import { SegmentReader, readExactly, type SegmentSource } from "./segment-reader.ts";
 
 /** What the caller knows of the segment from elsewhere. What is left out is taken from the file. */
@@ -52,6 +49,18 @@ export interface ExpectedSegment {
   /** Time of the entry before the first, as the entry spells it. */
   readonly previousTime?: string;
   readonly root?: Hash;
+  /**
+   * The hashes that `root` was made from, from a caller who made it: the log, which is sealing. The file must hold
+   * the same, and no node between leaves and level 1 is hashed again.
+   */
+  readonly hashes?: SegmentHashes;
+}
+
+export interface SegmentHashes {
+  /** The leaf hashes of the 65,536 entries, one run. */
+  readonly leafHashes: Uint8Array;
+  /** The roots of the 256 level-0 tiles, one run. */
+  readonly level1: Uint8Array;
 }
 
 export interface CheckSegmentOptions {
@@ -94,7 +103,7 @@ export interface CheckedSegment {
 
 /**
  * Throws "malformed", "unverified" or "unsupported_version" with the path, the byte and the first bad entry as far as
- * there is one. Needs memory for two frames and the segment's leaf hashes (2 MiB).
+ * there is one. Needs memory for some frames and the segment's leaf hashes (2 MiB).
  */
 export async function checkSegment(options: CheckSegmentOptions): Promise<CheckedSegment> {
   const { crypto, path, reader } = options;
@@ -115,6 +124,7 @@ export async function checkSegment(options: CheckSegmentOptions): Promise<Checke
   if (!isSameBytes(root, trailer.root)) {
     throw differs(path, layout.level1, "the level-1 hashes do not come to the sealed root");
   }
+  checkKnownHashes(segment, options.expected?.hashes, hashes);
   const fileHash = createHash("sha256").update(magic);
   await checkFrames(segment, options, hashes, (compressed) => fileHash.update(compressed));
   if (!isSameBytes(seal.fileHash, fileHash.update(hashes).digest())) {
@@ -152,7 +162,33 @@ function checkExpected(segment: SegmentReader, expected: ExpectedSegment): void 
   }
 }
 
-/** Restores every entry; compares leaf hashes, tile roots and the times in table and trailer. */
+/** The file must hold the hashes that the log made its root from. */
+function checkKnownHashes(
+  { path, layout, first }: SegmentReader,
+  known: SegmentHashes | undefined,
+  hashes: Uint8Array,
+): void {
+  if (known === undefined) return;
+  const level1At = leafHashesByteLength;
+  const at = firstDifference(hashes.subarray(0, level1At), known.leafHashes);
+  if (at >= 0) {
+    const seq = first + Math.floor(at / 32);
+    throw differs(path, layout.leafHashes + at, "the leaf hash is not the log's", seq);
+  }
+  const level1 = hashes.subarray(level1At, layout.frameTable - layout.leafHashes);
+  const byte = firstDifference(level1, known.level1);
+  if (byte >= 0) throw differs(path, layout.level1 + byte, "the level-1 hash is not the log's");
+}
+
+/** Where two runs of hashes differ first; -1 where they are the same. */
+function firstDifference(a: Uint8Array, b: Uint8Array): number {
+  if (a.length === b.length && Buffer.compare(a, b) === 0) return -1;
+  let at = 0;
+  while (a[at] === b[at]) at++;
+  return at;
+}
+
+/** Checks every entry; compares leaf hashes, tile roots and the times in table and trailer. */
 async function checkFrames(
   segment: SegmentReader,
   options: CheckSegmentOptions,
@@ -160,38 +196,32 @@ async function checkFrames(
   onBytes: (compressed: Uint8Array) => void,
 ): Promise<void> {
   const { path, trailer, layout, table } = segment;
-  const { sha256 } = options.crypto;
-  const { scanEvents = true, rootOfTile = (run) => rangeRoot(sha256, run) } = options;
-  const restorer = new FrameRestorer(sha256);
-  const previousTime = options.expected?.previousTime;
-  let lastTimeMs = previousTime === undefined ? -Infinity : parseLogTime(previousTime);
-  let prev = trailer.prev;
-  let next = segment.readFrame(0);
-  for (let frame = 0; frame < frameCount; frame++) {
-    const compressed = await next;
-    if (frame + 1 < frameCount) next = readAhead(segment, frame + 1);
-    onBytes(compressed);
+  const { scanEvents = true, rootOfTile = rootOfFullTile, expected } = options;
+  const checker = new FrameChecker(scanEvents);
+  let lastTimeMs =
+    expected?.previousTime === undefined ? -Infinity : parseLogTime(expected.previousTime);
+  for await (const { frame, compressed } of framesOf(segment, onBytes)) {
     const place = segment.framePlace(frame);
-    const expected = hashes.subarray(frame * tileByteLength, (frame + 1) * tileByteLength);
     const stripped = decompressFrame(compressed, place);
-    const tileRootAt = leafHashesByteLength + 32 * frame;
-    const isTileSound = isSameBytes(
-      rootOfTile(expected),
-      hashes.subarray(tileRootAt, tileRootAt + 32),
-    );
-    const restore = (): RestoredFrame =>
-      restorer.restore(stripped, place, prev, expected, { scanEvents, notBeforeMs: lastTimeMs });
-    if (!isTileSound) throw damagedLeafHash(restore, place, layout);
-    const restored = restore();
-    if (restored.firstTimeMs !== table.firstTimesMs[frame]) {
+    const run = withHashBefore(hashes, trailer.prev, frame);
+    const check = (): CheckedFrame => checker.check(stripped, place, run, lastTimeMs);
+    // Hashes that were compared with the log's own are the ones that its root was made from.
+    if (expected?.hashes === undefined) {
+      const tileRootAt = leafHashesByteLength + 32 * frame;
+      const tileRoot = hashes.subarray(tileRootAt, tileRootAt + 32);
+      if (!isSameBytes(rootOfTile(run.subarray(32)), tileRoot)) {
+        throw damagedLeafHash(check, place, layout);
+      }
+    }
+    const { firstTimeMs, lastTimeMs: lastOfFrame } = check();
+    if (firstTimeMs !== table.firstTimesMs[frame]) {
       const byte = layout.frameTable + 16 * frame + 8;
       throw differs(path, byte, `the time of frame ${frame} is not its first entry's`, place.first);
     }
-    if (frame === 0 && formatLogTime(restored.firstTimeMs) !== trailer.firstTime) {
+    if (frame === 0 && formatLogTime(firstTimeMs) !== trailer.firstTime) {
       throw differs(path, layout.trailer + 76, "the first time is not the first entry's");
     }
-    lastTimeMs = restored.lastTimeMs;
-    prev = expected.subarray(tileByteLength - 32);
+    lastTimeMs = lastOfFrame;
     options.onProgress?.((frame + 1) * bundleEntries);
   }
   if (formatLogTime(lastTimeMs) !== trailer.lastTime) {
@@ -201,28 +231,77 @@ async function checkFrames(
 
 const tileByteLength = 32 * bundleEntries;
 
+/** The leaf hashes of a frame, with that of the entry before them in front. */
+function withHashBefore(hashes: Uint8Array, prev: Hash, frame: number): Uint8Array {
+  const from = frame * tileByteLength;
+  if (frame > 0) return hashes.subarray(from - 32, from + tileByteLength);
+  const run = new Uint8Array(32 + tileByteLength);
+  run.set(prev);
+  run.set(hashes.subarray(0, tileByteLength), 32);
+  return run;
+}
+
+/** Frames are read together up to this length: a read of its own for each costs more than the bytes do. */
+const runByteLength = 512 * 1024;
+
+interface FrameBytes {
+  readonly frame: number;
+  readonly compressed: Uint8Array;
+}
+
+/**
+ * The frames as they lie in the file, in order. `onBytes` gets the same bytes in larger pieces. The next frames are
+ * read while these are checked.
+ */
+async function* framesOf(
+  segment: SegmentReader,
+  onBytes: (compressed: Uint8Array) => void,
+): AsyncGenerator<FrameBytes> {
+  let begin = 0;
+  let end = runEnd(segment, begin);
+  let next = segment.readFrames(begin, end);
+  while (begin < frameCount) {
+    const bytes = await next;
+    const [from, until] = [begin, end];
+    begin = end;
+    if (begin < frameCount) {
+      end = runEnd(segment, begin);
+      next = segment.readFrames(begin, end);
+      // If a frame of this run fails, nobody waits for the next one.
+      next.catch(() => undefined);
+    }
+    onBytes(bytes);
+    const runAt = segment.framePlace(from).byte;
+    for (let frame = from; frame < until; frame++) {
+      const at = segment.framePlace(frame).byte - runAt;
+      yield { frame, compressed: bytes.subarray(at, segment.table.ends[frame]! - runAt) };
+    }
+  }
+}
+
+/** The frame after the last one that is read together with frame `begin`. */
+function runEnd(segment: SegmentReader, begin: number): number {
+  const from = segment.framePlace(begin).byte;
+  let end = begin + 1;
+  while (end < frameCount && segment.table.ends[end]! - from <= runByteLength) end++;
+  return end;
+}
+
 /** The leaf hashes of a frame are not the sealed ones: the first one that its entry disagrees with is named. */
 function damagedLeafHash(
-  restore: () => unknown,
+  check: () => unknown,
   place: FramePlace,
   layout: SegmentLayout,
 ): CairnError {
   let seq = place.first;
   try {
-    restore();
+    check();
   } catch (error) {
     if (!isCairnError(error)) throw error;
     seq = error.place.seq ?? seq;
   }
   const byte = layout.leafHashes + 32 * (seq % segmentEntries);
   return differs(place.path, byte, "the leaf hash is not the sealed one", seq);
-}
-
-/** The next frame, read while this one is checked. If this one fails, nobody waits for the next. */
-function readAhead(segment: SegmentReader, frame: number): Promise<Uint8Array> {
-  const next = segment.readFrame(frame);
-  next.catch(() => undefined);
-  return next;
 }
 
 async function checkSeal(

@@ -17,62 +17,62 @@ import {
   restoredMore,
 } from "./segment-stripped.ts";
 
-/** Before the first entry there is no other one to write over. One byte for the leaf's 0x00 (RFC 6962). */
+/** Before the first entry there is no other one to write over. One byte is for the leaf's 0x00 (RFC 6962). */
 const firstAt = restoredMore + 1;
 
-export interface FrameCheckOptions {
-  /** Whether each event is read as strict I-JSON. Only then is the entry wholly parsed. */
-  readonly scanEvents: boolean;
-  /** No entry is earlier than the one before it, the first one not earlier than this. */
-  readonly notBeforeMs: number;
-}
-
-export interface FrameTimes {
+export interface CheckedFrame {
   readonly firstTimeMs: number;
   readonly lastTimeMs: number;
 }
 
 /** Keeps its buffers between frames: one for each thread of work. */
 export class FrameChecker {
+  /** Whether each event is read as strict I-JSON: only then is an entry wholly parsed. */
+  readonly #scanEvents: boolean;
   readonly #scanner = new EventScanner();
   readonly #prefix = new EntryPrefix();
   readonly #times = new StrippedTimes();
   readonly #first = new Uint8Array(firstAt + 0xffff);
+  #place: FramePlace = { path: "", byte: 0, first: 0 };
+  #expected: Uint8Array = new Uint8Array(0);
+
+  constructor(scanEvents: boolean) {
+    this.#scanEvents = scanEvents;
+  }
 
   /**
-   * Throws at the first entry that has not its one spelling, or not its leaf hash in `expected`. `expected` begins
-   * with the leaf hash of the entry before the frame; the 256 of the frame follow. Overwrites `stripped`.
+   * Throws at the first entry that is not in its one spelling, has not its leaf hash, or is earlier than the one
+   * before it (the first one: than `notBeforeMs`). `expected` begins with the leaf hash of the entry before the
+   * frame; the frame's 256 follow. Overwrites `stripped`.
    */
   check(
     stripped: Uint8Array,
     place: FramePlace,
     expected: Uint8Array,
-    options: FrameCheckOptions,
-  ): FrameTimes {
-    const { notBeforeMs, scanEvents } = options;
+    notBeforeMs: number,
+  ): CheckedFrame {
+    this.#place = place;
+    this.#expected = expected;
     let firstTimeMs = 0;
     let lastTimeMs = notBeforeMs;
     let at = 0;
     for (let i = 0; i < bundleEntries; i++) {
       const start = at + 2;
-      const length = stripped[at]! * 256 + stripped[at + 1]!;
-      const end = start + length;
+      const end = start + stripped[at]! * 256 + stripped[at + 1]!;
       // Beyond the end the lengths are undefined and `end` is NaN, which fails the comparison as well.
       if (!(end <= stripped.length)) throw cutFrame(place, place.first + i);
       const eventAt = findStrippedEvent(stripped, start, end);
       const timeMs = eventAt < 0 ? undefined : this.#times.at(stripped, start);
-      if (timeMs === undefined) throw this.#refusal(stripped, start, end, place, i, expected);
-      if (timeMs < lastTimeMs) throw differs(place, i, "it is earlier than the entry before");
+      if (timeMs === undefined) throw this.#explain(stripped, start, end, i);
+      if (timeMs < lastTimeMs) throw this.#differs(i, "it is earlier than the entry before");
       if (i === 0) firstTimeMs = timeMs;
       lastTimeMs = timeMs;
-      if (i > 0) this.#checkEntry(stripped, start, end, eventAt, place, i, expected, scanEvents);
+      if (i > 0) this.#checkEntry(stripped, start, end, eventAt, i);
       else {
-        this.#first.set(stripped.subarray(start, end), firstAt);
+        const first = this.#first;
+        first.set(stripped.subarray(start, end), firstAt);
         const shift = firstAt - start;
-        this.#checkEntry(
-          ...[this.#first, firstAt, end + shift, eventAt + shift, place, 0] as const,
-          ...[expected, scanEvents] as const,
-        );
+        this.#checkEntry(first, firstAt, end + shift, eventAt + shift, i);
       }
       at = end;
     }
@@ -80,75 +80,57 @@ export class FrameChecker {
     return { firstTimeMs, lastTimeMs };
   }
 
-  /** The entry's head is in its one spelling. Before `start` there is room for its prefix. */
+  /** Checks entry `index` of the frame, whose head is in its one spelling: the longest prefix fits before it. */
   #checkEntry(
     bytes: Uint8Array,
     start: number,
     end: number,
     eventAt: number,
-    place: FramePlace,
     index: number,
-    expected: Uint8Array,
-    scanEvents: boolean,
   ): void {
     const prefix = this.#prefix;
-    prefix.set(place.first + index, expected, 32 * index);
-    // The prefix ends in place of the entry's first brace.
+    const expected = this.#expected;
+    prefix.set(this.#place.first + index, expected, 32 * index);
+    // The prefix ends in the place of the entry's first brace.
     const entryAt = start + 1 - prefix.bytes.length;
+    if (end - entryAt > 0xffff) throw this.#differs(index, "it is longer than any entry");
     bytes.set(prefix.bytes, entryAt);
     bytes[entryAt - 1] = 0x00;
-    if (end - entryAt > 0xffff) throw differs(place, index, "it is longer than any entry");
     if (!isHashOf(bytes.subarray(entryAt - 1, end), expected, 32 * index + 32)) {
-      throw differs(place, index, "it does not have the leaf hash that the file holds for it");
+      throw this.#differs(index, "it does not have the leaf hash that the file holds for it");
     }
-    if (scanEvents) this.#scan(bytes, entryAt, eventAt, end, place, index);
+    if (this.#scanEvents) this.#scan(bytes, entryAt, eventAt, end, index);
   }
 
-  #scan(
-    bytes: Uint8Array,
-    entryAt: number,
-    eventAt: number,
-    end: number,
-    place: FramePlace,
-    index: number,
-  ): void {
+  #scan(bytes: Uint8Array, entryAt: number, eventAt: number, end: number, index: number): void {
     const scanner = this.#scanner;
     try {
       scanner.scan(bytes, eventAt, end - 1, entryAt);
       if (scanner.whiteSpace > 0) parseEntry(bytes.slice(entryAt, end));
     } catch (error) {
-      throw explain(
-        () => {
-          throw error;
-        },
-        { path: place.path, byte: place.byte },
-        place.first + index,
-      );
+      const rethrow = (): never => {
+        throw error;
+      };
+      throw explain(rethrow, this.#at(), this.#place.first + index);
     }
   }
 
-  #refusal(
-    stripped: Uint8Array,
-    start: number,
-    end: number,
-    place: FramePlace,
-    index: number,
-    expected: Uint8Array,
-  ): Error {
-    const seq = place.first + index;
-    const prev = expected.slice(32 * index, 32 * index + 32);
-    return explain(
-      () => {
-        const whole = new Uint8Array(end - start + restoredMore);
-        parseEntry(whole.subarray(0, restoreEntry(whole, 0, seq, prev, stripped, start, end)));
-      },
-      { path: place.path, byte: place.byte },
-      seq,
-    );
+  /** Why an entry that departs from its spelling does: the core is asked. */
+  #explain(stripped: Uint8Array, start: number, end: number, index: number): Error {
+    const seq = this.#place.first + index;
+    const prev = this.#expected.slice(32 * index, 32 * index + 32);
+    const refuse = (): void => {
+      const whole = new Uint8Array(end - start + restoredMore);
+      parseEntry(whole.subarray(0, restoreEntry(whole, 0, seq, prev, stripped, start, end)));
+    };
+    return explain(refuse, this.#at(), seq);
   }
-}
 
-function differs(place: FramePlace, index: number, what: string): CairnError {
-  const { path, byte, first } = place;
-  return segmentError("unverified", what, { path, byte, seq: first + index });
+  #differs(index: number, what: string): CairnError {
+    return segmentError("unverified", what, { ...this.#at(), seq: this.#place.first + index });
+  }
+
+  #at(): { readonly path: string; readonly byte: number } {
+    return { path: this.#place.path, byte: this.#place.byte };
+  }
 }

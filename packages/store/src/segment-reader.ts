@@ -24,13 +24,8 @@ import {
   type SegmentLayout,
   type SegmentTrailer,
 } from "./segment-format.ts";
-import {
-  FrameRestorer,
-  decompressFrame,
-  strippedTimeMs,
-  visitStripped,
-  type FramePlace,
-} from "./segment-frame.ts";
+import { decompressFrame, restoreBundle, visitStripped, type FramePlace } from "./segment-frame.ts";
+import { StrippedTimes } from "./segment-stripped.ts";
 import type { LogReader } from "./store.ts";
 
 /** What a segment is read through: a log's files, or an object that is still being written. */
@@ -117,9 +112,7 @@ export class SegmentReader {
     ]);
     const place = this.framePlace(frame);
     const stripped = decompressFrame(compressed, place);
-    const restorer = new FrameRestorer(this.#sha256);
-    const options = { scanEvents: false, notBeforeMs: -Infinity };
-    return restorer.restore(stripped, place, prev, expected, options).bundle;
+    return restoreBundle(this.#sha256, stripped, place, prev, expected);
   }
 
   /**
@@ -136,8 +129,9 @@ export class SegmentReader {
     const place = this.framePlace(frame);
     const stripped = decompressFrame(await this.readFrame(frame), place);
     const times = new Float64Array(bundleEntries);
+    const reader = new StrippedTimes();
     visitStripped(stripped, place, (index, start) => {
-      const timeMs = strippedTimeMs(stripped, start);
+      const timeMs = reader.at(stripped, start);
       if (timeMs === undefined) {
         const { path, byte } = place;
         const seq = place.first + index;
@@ -156,8 +150,13 @@ export class SegmentReader {
 
   /** A frame as it lies in the file. */
   async readFrame(frame: number): Promise<Uint8Array> {
-    const { byte } = this.framePlace(frame);
-    return this.#read(byte, this.table.ends[frame]! - byte);
+    return this.readFrames(frame, frame + 1);
+  }
+
+  /** Frames `begin` up to, not including, `end`, as they lie in the file. */
+  async readFrames(begin: number, end: number): Promise<Uint8Array> {
+    const { byte } = this.framePlace(begin);
+    return this.#read(byte, this.table.ends[end - 1]! - byte);
   }
 
   async #read(offset: number, length: number): Promise<Uint8Array> {

@@ -72,7 +72,8 @@ const secondLength = 20;
 
 /** Reads the times of entries in order. Most have the second of the one before: only its last digits are read then. */
 export class StrippedTimes {
-  readonly #second = new Uint8Array(secondLength);
+  /** The second that was read last; no byte is -1. */
+  readonly #second = new Int16Array(secondLength).fill(-1);
   #secondMs = 0;
 
   /** Milliseconds since 1970 at which the log committed the entry at `start`; undefined if it is no time. */

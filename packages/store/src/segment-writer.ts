@@ -2,32 +2,37 @@
  * Writes a sealed segment file from the entries of a full tail file, and looks at what it wrote before the file gets
  * its name.
  *
- * Every entry is checked on the way: its spelling, its seq, its link to the entry before, its time. A tail that was
- * damaged is never sealed. What was written is then read back and checked as `cairn verify` does it; only if that
- * comes to the same root is the object finished. Memory: a few frames, the leaf hashes (2 MiB).
+ * Why what it finishes cannot be wrong. The caller holds the hashes of the segment: the leaf hash of every entry that
+ * was committed, the level-1 hashes and the root that the log signed. Writing believes nothing and proves nothing: it
+ * only cuts the entries' heads off, compresses, and puts those hashes behind. All proof is in reading back:
+ *
+ * 1. The hashes in the file are the caller's, byte for byte. Its level-1 hashes come to its root. The root in the seal is
+ *    its root: whoever signs compares that once more.
+ * 2. Every entry, rebuilt from what came back with its seq and the leaf hash before it, has its leaf hash. So it is
+ *    the committed entry, whatever the tail or the medium made of it, and the chain holds: the entries' own `prev` is
+ *    what was hashed.
+ * 3. Times, frame table, trailer and the file's SHA-256 are compared as `cairn verify` does.
+ *
+ * What is left unproven is that the caller's leaf hashes come to its level-1 hashes, which is 65,280 hashes that it has
+ * made itself. Damage to its memory would show all the same: a changed leaf hash is no entry's, changed level-1 hashes do
+ * not come to the root.
+ *
+ * Memory: some frames, the hashes (2 MiB) twice while they are compared.
  */
 import { createHash } from "node:crypto";
-import { promisify } from "node:util";
-import { constants, zstdCompress } from "node:zlib";
 import {
   assert,
   formatLogTime,
   genesisPrev,
-  hashFramedEntry,
-  headByteLengthMax,
   isSameBytes,
-  parseEntryBundle,
-  parseEntryHead,
-  parseLogTime,
   rangeRoot,
-  restoreEntry,
   utf8,
   type Crypto,
   type Hash,
   type Seal,
-  type Sha256,
 } from "@cairnlog/core";
-import { checkSegment } from "./segment-check.ts";
+import { checkSegment, type SegmentHashes } from "./segment-check.ts";
+import { compressFrame } from "./segment-compress.ts";
 import {
   bundleEntries,
   encodeFrameTable,
@@ -41,7 +46,7 @@ import {
   trailerByteLength,
   type FrameTable,
 } from "./segment-format.ts";
-import { explain, findStrippedEvent, strippedTimeMs } from "./segment-frame.ts";
+import { FrameStripper } from "./segment-strip.ts";
 import type { ObjectWriter } from "./store.ts";
 
 export interface WriteSegmentOptions {
@@ -57,7 +62,14 @@ export interface WriteSegmentOptions {
   readonly prev: Hash;
   /** Time of the entry before it. */
   readonly previousTime?: string;
-  /** The 256 whole entries of a frame, each u16 length || entry: a slice of the tail. Asked for in order, once each. */
+  /** Root of the segment's subtree. */
+  readonly root: Hash;
+  /** The hashes that the root was made from. */
+  readonly hashes: SegmentHashes;
+  /**
+   * The 256 whole entries of a frame, each u16 length || entry: a slice of the tail. Asked for in order, once each. The
+   * bytes are the writer's own from then on, and overwritten.
+   */
   readonly readEntries: (frame: number) => Promise<Uint8Array>;
   /** Makes the seal: the signed note of `signSeal`. */
   readonly sign: (seal: Seal) => Promise<Uint8Array | string>;
@@ -75,25 +87,10 @@ export interface WrittenSegment {
   readonly byteLength: number;
 }
 
-const compressOnThreadPool = promisify(zstdCompress);
-
-/**
- * Level 1 takes a third of the time of level 6, and its frames are 0 to 3 % larger: what distinguishes audit events
- * (identifiers, addresses, the salt) is random, and no level finds it. The checksum tells damage of the medium apart
- * from a change that somebody made.
- */
-async function compressFrame(content: Uint8Array): Promise<Uint8Array> {
-  return compressOnThreadPool(content, {
-    params: {
-      [constants.ZSTD_c_compressionLevel]: 1,
-      [constants.ZSTD_c_checksumFlag]: 1,
-    },
-  });
-}
-
-/** "malformed" and "unverified" name the first bad entry of the tail, or what came back wrong from the medium. */
+/** "malformed" and "unverified" name the first bad entry, be it of the tail or of what came back from the medium. */
 export async function writeSegment(options: WriteSegmentOptions): Promise<WrittenSegment> {
   try {
+    checkOptions(options);
     const written = await write(options);
     await checkWritten(options, written);
     await options.object.finish();
@@ -104,20 +101,31 @@ export async function writeSegment(options: WriteSegmentOptions): Promise<Writte
   }
 }
 
+function checkOptions({ crypto, first, prev, path, root, hashes }: WriteSegmentOptions): void {
+  if (first === 0 && !isSameBytes(prev, genesisPrev())) {
+    const what = "cannot be sealed: entry 0 does not continue any entry";
+    throw segmentError("unverified", what, { path, seq: 0 });
+  }
+  const { leafHashes, level1 } = hashes;
+  assert(leafHashes.length === leafHashesByteLength, "there is a leaf hash for every entry");
+  assert(level1.length === level1ByteLength, "there is a level-1 hash for every frame");
+  assert(isSameBytes(rangeRoot(crypto.sha256, level1), root), "the level-1 hashes have this root");
+}
+
 async function write(options: WriteSegmentOptions): Promise<WrittenSegment> {
-  const { object, crypto, first, prev, origin } = options;
+  const { object, first, prev, origin, root } = options;
+  const { leafHashes, level1 } = options.hashes;
   const body = new SegmentBody(object);
   const stripper = new FrameStripper(options);
   await body.append(magic);
   const table = await writeFrames(options, stripper, body);
-  const level1 = level1Of(stripper.leafHashes, crypto.sha256);
-  await body.append(stripper.leafHashes);
+  await body.append(leafHashes);
   await body.append(level1);
   await body.append(encodeFrameTable(table));
+  await body.flush();
 
-  const root = rangeRoot(crypto.sha256, level1);
   const firstTime = formatLogTime(table.firstTimesMs[0]!);
-  const lastTime = formatLogTime(stripper.lastTimeMs);
+  const { lastTime } = stripper;
   const fileHash = body.digest();
   const count = segmentEntries;
   const signed = await options.sign({ origin, first, count, root, fileHash, firstTime, lastTime });
@@ -126,16 +134,13 @@ async function write(options: WriteSegmentOptions): Promise<WrittenSegment> {
   await object.write(note);
   await object.write(encodeTrailer({ noteByteLength, first, root, prev, firstTime, lastTime }));
   return {
-    root,
-    level1,
-    firstTime,
-    lastTime,
-    lastLeafHash: stripper.leafHashes.slice(-32),
+    ...{ root, level1, firstTime, lastTime },
+    lastLeafHash: leafHashes.slice(-32),
     byteLength: body.byteLength + noteByteLength + trailerByteLength,
   };
 }
 
-/** Writes the frames. While one is compressed on the pool the next one is checked: two, so that memory stays bounded. */
+/** Writes the frames. While one is compressed the next one is stripped: two, so that memory stays bounded. */
 async function writeFrames(
   options: WriteSegmentOptions,
   stripper: FrameStripper,
@@ -163,137 +168,60 @@ async function writeFrames(
   return { ends, firstTimesMs };
 }
 
-function level1Of(leafHashes: Uint8Array, sha256: Sha256): Uint8Array {
-  const level1 = new Uint8Array(level1ByteLength);
-  const tileByteLength = 32 * bundleEntries;
-  for (let tile = 0; tile < frameCount; tile++) {
-    const run = leafHashes.subarray(tileByteLength * tile, tileByteLength * (tile + 1));
-    level1.set(rangeRoot(sha256, run), 32 * tile);
-  }
-  return level1;
-}
+/** Pieces are gathered up to this length: a write of its own for each frame costs more than its bytes do. */
+const gatheredByteLength = 512 * 1024;
 
 /** The part of the file that the seal's hash covers. */
 class SegmentBody {
   byteLength = 0;
   readonly #object: ObjectWriter;
   readonly #hash = createHash("sha256");
+  readonly #gathered = new Uint8Array(gatheredByteLength);
+  #count = 0;
 
   constructor(object: ObjectWriter) {
     this.#object = object;
   }
 
   async append(bytes: Uint8Array): Promise<void> {
-    this.#hash.update(bytes);
     this.byteLength += bytes.length;
-    await this.#object.write(bytes);
+    if (this.#count + bytes.length > gatheredByteLength) await this.flush();
+    if (bytes.length > gatheredByteLength) {
+      this.#hash.update(bytes);
+      await this.#object.write(bytes);
+      return;
+    }
+    this.#gathered.set(bytes, this.#count);
+    this.#count += bytes.length;
   }
 
+  async flush(): Promise<void> {
+    if (this.#count === 0) return;
+    const bytes = this.#gathered.subarray(0, this.#count);
+    this.#hash.update(bytes);
+    await this.#object.write(bytes);
+    this.#count = 0;
+  }
+
+  /** After `flush`. */
   digest(): Hash {
     return new Uint8Array(this.#hash.digest());
   }
 }
 
-/** Reads everything back and checks it as if somebody else had written it. */
+/** Reads everything back and checks it as if somebody else had written it, against what the caller knows. */
 async function checkWritten(options: WriteSegmentOptions, written: WrittenSegment): Promise<void> {
-  const { object, path, crypto, origin, first, prev } = options;
-  const checked = await checkSegment({
+  const { object, path, crypto, origin, first, prev, previousTime, root, hashes } = options;
+  await checkSegment({
     reader: { read: (_, offset, length) => object.read(offset, length) },
     path,
     byteLength: written.byteLength,
     crypto,
-    expected: { origin, first, prev, root: written.root },
+    expected: {
+      ...{ origin, first, prev, root, hashes },
+      ...(previousTime === undefined ? {} : { previousTime }),
+    },
     // The leaf hashes come out the same, so these are the events that were scanned when they arrived.
     scanEvents: false,
   });
-  assert(
-    isSameBytes(checked.level1, written.level1),
-    "a checked segment has the level-1 hashes of its root",
-  );
 }
-
-/** Turns slices of the tail into the content of frames, and remembers what the end of the file needs. */
-class FrameStripper {
-  readonly leafHashes = new Uint8Array(leafHashesByteLength);
-  /** Time of the first entry of the last frame, and of the last entry. */
-  frameTimeMs = 0;
-  lastTimeMs: number;
-  readonly #options: WriteSegmentOptions;
-  #prev: Hash;
-  readonly #prefix = new Uint8Array(headByteLengthMax);
-
-  constructor(options: WriteSegmentOptions) {
-    this.#options = options;
-    this.#prev = options.prev;
-    const { previousTime, first, prev, path } = options;
-    if (first === 0 && !isSameBytes(prev, genesisPrev())) {
-      const what = "cannot be sealed: entry 0 does not continue any entry";
-      throw segmentError("unverified", what, { path, seq: 0 });
-    }
-    this.lastTimeMs = previousTime === undefined ? -Infinity : parseLogTime(previousTime);
-  }
-
-  strip(frame: number, bundle: Uint8Array): Uint8Array {
-    const first = this.#options.first + bundleEntries * frame;
-    const content = new Uint8Array(bundle.length);
-    let to = 0;
-    for (const [index, { begin, end }] of parseEntryBundle(bundle, bundleEntries).entries()) {
-      const seq = first + index;
-      const prefixLength = this.#checkPrefix(bundle, begin, end, seq);
-      const length = end - begin - prefixLength + 1;
-      content[to] = length >> 8;
-      content[to + 1] = length & 0xff;
-      content[to + 2] = 0x7b;
-      content.set(bundle.subarray(begin + prefixLength, end), to + 3);
-      const timeMs = this.#checkRest(content, to + 2, length, seq, bundle.subarray(begin, end));
-      if (index === 0) this.frameTimeMs = timeMs;
-      this.lastTimeMs = timeMs;
-      to += 2 + length;
-      this.#prev = hashFramedEntry(this.#options.crypto.sha256, bundle, begin - 2, end - begin);
-      this.leafHashes.set(this.#prev, 32 * (bundleEntries * frame + index));
-    }
-    return content.subarray(0, to);
-  }
-
-  /** Length of `{"seq":…,"prev":"…",`, which is written anew and compared. */
-  #checkPrefix(bundle: Uint8Array, begin: number, end: number, seq: number): number {
-    const prefix = this.#prefix;
-    // The shortest thing that can be restored is two bytes, `{"`, of which the second one is not of the prefix.
-    const length = restoreEntry(prefix, 0, seq, this.#prev, shortest, 0, 2) - 1;
-    for (let i = 0; i < length; i++) {
-      if (begin + i >= end || bundle[begin + i] !== prefix[i]) {
-        throw this.#refuse(
-          seq,
-          "it does not have this seq, or does not continue the entry before it",
-        );
-      }
-    }
-    return length;
-  }
-
-  #checkRest(
-    content: Uint8Array,
-    at: number,
-    length: number,
-    seq: number,
-    entry: Uint8Array,
-  ): number {
-    const eventAt = findStrippedEvent(content, at, at + length);
-    const timeMs = eventAt < 0 ? undefined : strippedTimeMs(content, at);
-    if (timeMs === undefined) {
-      // The tail is no segment yet; its frames have no offsets.
-      throw explain(() => parseEntryHead(entry), { path: this.#options.path }, seq);
-    }
-    if (timeMs < this.lastTimeMs) throw this.#refuse(seq, "it is earlier than the entry before it");
-    return timeMs;
-  }
-
-  #refuse(seq: number, what: string): Error {
-    return segmentError("unverified", `cannot be sealed: ${what}`, {
-      path: this.#options.path,
-      seq,
-    });
-  }
-}
-
-const shortest = utf8('{"');

@@ -17,6 +17,7 @@ import {
   parseEntryBundle,
   rangeRoot,
   signSeal,
+  subtreeLevels,
   utf8,
   writeEntry,
   entryByteLengthMax,
@@ -119,6 +120,9 @@ const signer: NoteSigner = noteSigner(
 const vkeys = [signer.vkey];
 
 async function seal(store: Pick<LogStore, "begin">, tail: Tail): Promise<WrittenSegment> {
+  const leafHashes = new Uint8Array(32 * segmentEntries);
+  leafHashes.set(Buffer.concat(tail.leafHashes));
+  const levels = subtreeLevels(sha256, leafHashes);
   return writeSegment({
     object: await store.begin(path),
     path,
@@ -127,6 +131,8 @@ async function seal(store: Pick<LogStore, "begin">, tail: Tail): Promise<Written
     first: tail.first,
     prev: tail.prev,
     previousTime,
+    root: levels[16]!,
+    hashes: { leafHashes, level1: levels[8]! },
     readEntries: async (frame) => Promise.resolve(tail.bundles[frame]!.slice()),
     sign: async (text) => signSeal([signer], text),
   });

@@ -41,7 +41,7 @@ export async function readRing(folder: LogFolder, findings: Findings): Promise<C
   // A writer may be at work: a slot that is being written reads well a moment later.
   for (let reading = 1; bytes !== undefined && reading < readingsMax; reading++) {
     const again = await folder.get(ringPath, ringByteLength);
-    if (again === undefined || isSameBytes(bytes, again)) break;
+    if (again === undefined || Buffer.compare(bytes, again) === 0) break;
     bytes = again;
   }
   if (bytes === undefined) {

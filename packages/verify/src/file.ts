@@ -18,6 +18,7 @@ import {
   verifyCheckpoint,
   verifyInclusion,
   verifySeal,
+  type Checkpoint,
   type Crypto,
   type Hash,
   type Vkey,
@@ -67,7 +68,7 @@ export async function verifyFile(bytes: Uint8Array, options: FileOptions = {}): 
   const code: FindingCode = kind === "checkpoint" ? "checkpoint" : "proof";
   let proven: Proven | undefined;
   try {
-    if (kind === "checkpoint") proven = await checkNote(bytes, vkeys, crypto);
+    if (kind === "checkpoint") proven = await checkNote(bytes, vkeys, crypto, findings);
     else {
       const claim = kind === "proof" ? claimOfProof(bytes) : claimOfReceipt(bytes);
       proven = await checkClaim(claim, vkeys, crypto, options.entry, findings);
@@ -143,7 +144,7 @@ async function checkClaim(
     throw new CairnError("unverified", "the entry does not have the leaf hash of the receipt");
   }
   const time = entry === undefined ? undefined : timeOfEntry(entry, seq, findings);
-  const signed = await checkSigned(utf8(checkpoint), vkeys, crypto, claim.origin);
+  const signed = await checkSigned(utf8(checkpoint), vkeys, crypto, claim.origin, findings);
   const { size, root, origin } = signed;
   verifyInclusion(crypto.sha256, { index: seq, size, leafHash, proof, root });
   if (entry === undefined) {
@@ -178,7 +179,8 @@ async function checkSigned(
   vkeys: readonly Vkey[],
   crypto: Crypto,
   named: string | undefined,
-) {
+  findings: Findings,
+): Promise<Checkpoint> {
   const claimed = parseCheckpoint(parseNote(note).text, { allowExtensions: true });
   if (vkeys.length === 0) {
     throw new CairnError(
@@ -197,13 +199,19 @@ async function checkSigned(
     );
   }
   const options = { allowExtensions: true };
-  return (await verifyCheckpoint(crypto, note, meant, claimed.origin, options)).checkpoint;
+  const checked = await verifyCheckpoint(crypto, note, meant, claimed.origin, options);
+  const others = checked.note.signatures.length - checked.verified.length;
+  if (others > 0) {
+    findings.note("checkpoint", `${others} signatures under the checkpoint are of no given key`);
+  }
+  return checked.checkpoint;
 }
 
 async function checkNote(
   bytes: Uint8Array,
   vkeys: readonly Vkey[],
   crypto: Crypto,
+  findings: Findings,
 ): Promise<Proven> {
   const { text } = parseNote(bytes);
   if (text.startsWith(sealBegin)) {
@@ -213,7 +221,7 @@ async function checkNote(
     const what = `the seal of entries ${seal.first} to ${last} of the log ${origin}; its file was not looked at`;
     return { what, fields: { origin, firstTime: seal.firstTime, lastTime: seal.lastTime } };
   }
-  const { origin, size, root } = await checkSigned(bytes, vkeys, crypto, undefined);
+  const { origin, size, root } = await checkSigned(bytes, vkeys, crypto, undefined, findings);
   return {
     what: `the log ${origin} signed size ${size} and this root; no entry was looked at`,
     fields: {

@@ -96,6 +96,8 @@ class TailCheck {
   readonly #scanner = new EventScanner();
   /** Where the entry before the next one begins, in this file. */
   #before: number | undefined;
+  /** The tree without the last two entries of the commit. */
+  #twoShort: RightEdge | undefined;
 
   constructor(context: TailContext, position: Position, rest: Rest, first: number) {
     this.#context = context;
@@ -148,8 +150,8 @@ class TailCheck {
       this.#append(entry, leafHash, frame);
       return true;
     }
-    if (why === "chain" && this.#before !== undefined && (await this.#isContinued(leafHash))) {
-      // The entry after it follows from it, so it is sound, and the one before it is not what it was.
+    if (why === "chain" && this.#before !== undefined && (await this.#isSound(entry, leafHash))) {
+      // So it is the one before it that is not what it was.
       this.#report("chain", seq - 1, this.#before, "is not the one that the next entry continues");
     } else if (why === "chain") {
       this.#report("chain", seq, frame.offset, "does not continue the entry before it");
@@ -161,6 +163,7 @@ class TailCheck {
     const position = this.#position;
     const { claims, onFirst } = this.#context;
     if (entry.seq === 0) onFirst(entry.time);
+    if (entry.seq === this.#context.commit.size - 2) this.#twoShort = position.edge.clone();
     position.edge.append(leafHash);
     position.prev = leafHash;
     position.lastTime = entry.time;
@@ -178,7 +181,15 @@ class TailCheck {
     return entry.timeMs < lastTimeMs ? "is earlier than the entry before it" : undefined;
   }
 
-  async #isContinued(leafHash: Hash): Promise<boolean> {
+  /** Whether the entry is as it was written, as the one after it shows, or for the last one the committed root. */
+  async #isSound(entry: Entry, leafHash: Hash): Promise<boolean> {
+    const { commit } = this.#context;
+    if (entry.seq === commit.size - 1) {
+      const edge = this.#twoShort?.clone();
+      edge?.append(entry.prev);
+      edge?.append(leafHash);
+      return edge !== undefined && isSameBytes(edge.root(), commit.root);
+    }
     const next = await this.#frames.peek();
     if (next === undefined) return false;
     try {

@@ -126,7 +126,8 @@ class UrlCheck {
           `the log's origin is ${JSON.stringify(origin.slice(0, 300))}, and none of the given keys is of it`,
         );
       }
-      await verifyCheckpointSignatures(this.#crypto, note, checkpoint, this.#own);
+      const signed = await verifyCheckpointSignatures(this.#crypto, note, checkpoint, this.#own);
+      checkAllSigned(this.#own, signed, "the checkpoint");
       return;
     }
     if (size === 0) {

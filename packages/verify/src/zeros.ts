@@ -13,6 +13,7 @@ export function findNonZero(bytes: Uint8Array, from: number): number {
     if (bytes[at] !== 0) return at;
     at++;
   }
+  if (at + 8 > bytes.length) return findHere(bytes, at);
   const words = new Float64Array(
     bytes.buffer,
     bytes.byteOffset + at,
@@ -21,7 +22,11 @@ export function findNonZero(bytes: Uint8Array, from: number): number {
   let word = 0;
   // As a double, only +0 and -0 equal zero; -0 has its sign bit set, which Object.is tells.
   while (word < words.length && words[word] === 0 && Object.is(words[word], 0)) word++;
-  at += word * 8;
+  return findHere(bytes, at + word * 8);
+}
+
+function findHere(bytes: Uint8Array, from: number): number {
+  let at = from;
   while (at < bytes.length && bytes[at] === 0) at++;
   return at;
 }

@@ -136,6 +136,8 @@ async function report(
 ): Promise<void> {
   const { outcomes, origin, checkpoint } = answer;
   const lines: string[] = [];
+  // A receipt has one spelling, which only a terminal does not get.
+  const receiptText = output.isTerminal ? asciiJson : (value: object) => JSON.stringify(value);
   for (const [i, outcome] of outcomes.entries()) {
     if ("error" in outcome) {
       tally.refused++;
@@ -147,7 +149,7 @@ async function report(
     tally.add(outcome);
     const { seq, leafHash, duplicate, proof } = outcome;
     const known = duplicate ? { duplicate } : {};
-    if (form === "full") lines.push(asciiJson({ origin, seq, leafHash, ...known, proof, checkpoint }));
+    if (form === "full") lines.push(receiptText({ origin, seq, leafHash, ...known, proof, checkpoint }));
     else if (output.isJson) lines.push(asciiJson({ seq, leafHash, ...known }));
     else {
       const note = duplicate ? output.paint("dim", "  recorded before") : "";
