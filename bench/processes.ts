@@ -12,6 +12,7 @@ import type { LoadOrder, LoadResult } from "./load.ts";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const command = join(here, "../packages/cli/bin/cairn.js");
 const segmentEntries = 65_536;
+const settleMsMax = 120_000;
 
 export interface Server {
   readonly port: number;
@@ -62,9 +63,13 @@ export async function startCairn(data: string, log: string): Promise<CairnProces
   return {
     ...{ port: Number(new URL(url).port), token, path, pid: child.pid!, startMs },
     async settle() {
+      const giveUpAt = performance.now() + settleMsMax;
       for (;;) {
         const { size, sealedSize } = await describe();
         if (size - sealedSize < segmentEntries) return;
+        if (performance.now() > giveUpAt) {
+          throw new Error(`${size - sealedSize} entries are still not sealed`);
+        }
         await sleep(100);
       }
     },

@@ -1,6 +1,7 @@
 /**
- * What `npm start` runs, under the project's own Node: a log in ./cairn-data, a server on loopback, real events in it,
- * all of it verified; then it tells what to try, and serves until Ctrl-C. A second start goes on with the same log.
+ * What `npm start` runs, under the project's own Node: a log in ./cairn-data, a server on loopback,
+ * real events in it, all of it verified; then it tells what to try, and serves until Ctrl-C. A
+ * second start goes on with the same log.
  *
  *     npm start -- --data <folder>     another data folder
  *     npm start -- --port <port>       this port, instead of a free one
@@ -15,7 +16,14 @@ import { defaultOrigin, FolderRegistry } from "@cairnlog/cli";
 import { errorTable, fingerprint, isCairnError, parseVkey, utf8 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { readNdjson, systemClock, type Log } from "@cairnlog/log";
-import { apiKeysPath, createKey, createServer, keyRing, listKeys, type CairnServer } from "@cairnlog/server";
+import {
+  apiKeysPath,
+  createKey,
+  createServer,
+  keyRing,
+  listKeys,
+  type CairnServer,
+} from "@cairnlog/server";
 import { filesStore } from "@cairnlog/store";
 import { verifyDirectory } from "@cairnlog/verify";
 import { curlLine, tamperLine } from "./first-minute/demonstration.ts";
@@ -33,6 +41,8 @@ try {
   if (!isCairnError(error)) throw error;
   const { exit, todo } = errorTable[error.code];
   console.error(`\n${error.message}. ${todo}`);
+  if (error.code === "locked")
+    console.error("Perhaps `npm start` is running already, in another terminal.");
   process.exitCode = exit;
 }
 
@@ -59,7 +69,9 @@ async function firstMinute(): Promise<number> {
     const port = await choosePort(join(data, "first-minute.port"), values.port);
     const url = await server.listen({ host: "127.0.0.1", port });
     writeFileSync(join(data, "first-minute.port"), new URL(url).port);
-    console.log(isNew ? `A new log ${logName} in ${data}` : `Going on with the log ${logName} in ${data}`);
+    console.log(
+      isNew ? `A new log ${logName} in ${data}` : `Going on with the log ${logName} in ${data}`,
+    );
     await recordAll(log);
     await showVerdict(log, data);
     showWhatToTry(url, key, data);
@@ -77,9 +89,15 @@ async function recordAll(log: Log): Promise<void> {
   const git = await readGitHistory(root);
   if ("why" in git) console.log(`  ${git.why}`);
   const packages = readPackageHistory();
-  if (git.events.length > 0) await record(log, "git", git.events, "commits of this checkout, as deployment.commit");
+  if (git.events.length > 0)
+    await record(log, "git", git.events, "commits of this checkout, as deployment.commit");
   if (packages !== undefined) {
-    await record(log, "packages", packages.events, `changes of packages, told by ${packages.name}, as change.*`);
+    await record(
+      log,
+      "packages",
+      packages.events,
+      `changes of packages, told by ${packages.name}, as change.*`,
+    );
   }
   if (git.events.length > 0 || packages !== undefined) return;
   const { events } = readNpmInstalls(root);
@@ -118,9 +136,12 @@ async function showVerdict(log: Log, data: string): Promise<void> {
   console.log(`\nVerified ${report.entriesChecked} entries: ${word}. ${report.summary}`);
   const [vkey] = log.vkeys;
   if (vkey !== undefined) {
-    console.log(`  fingerprint ${fingerprint(nodeCrypto.sha256, parseVkey(nodeCrypto.sha256, vkey))}`);
+    console.log(
+      `  fingerprint ${fingerprint(nodeCrypto.sha256, parseVkey(nodeCrypto.sha256, vkey))}`,
+    );
   }
-  for (const { message } of report.problems.slice(0, 5)) console.log(`  ${JSON.stringify(message)}`);
+  for (const { message } of report.problems.slice(0, 5))
+    console.log(`  ${JSON.stringify(message)}`);
 }
 
 function showWhatToTry(url: string, key: string, data: string): void {
@@ -128,9 +149,17 @@ function showWhatToTry(url: string, key: string, data: string): void {
   const tamper = tamperLine(join(data, logName), shown.startsWith("..") ? data : shown);
   console.log(
     [
-      ...["", `  URL      ${url}`, `  API key  ${key}`, ""],
-      ...["Append an event and see its proof:", "", `  ${curlLine(url, key)}`, ""],
-      ...(tamper === undefined ? [] : ["Change a byte in a copy and see it found:", "", `  ${tamper}`, ""]),
+      "",
+      `  URL      ${url}`,
+      `  API key  ${key}`,
+      "",
+      "Append an event and see its proof:",
+      "",
+      `  ${curlLine(url, key)}`,
+      "",
+      ...(tamper === undefined
+        ? []
+        : ["Change a byte in a copy and see it found:", "", `  ${tamper}`, ""]),
       `Look around: npx cairn tail -n 20 --data ${shown.startsWith("..") ? data : shown}`,
       "Ctrl-C stops the server; npm start goes on with the same log.",
     ].join("\n"),
@@ -144,7 +173,9 @@ function ensureKey(data: string): string {
   const id = /^cairn_([a-z0-9]+)_/.exec(kept)?.[1];
   if (id !== undefined && listKeys(data).some((key) => key.id === id)) return kept;
   const { token } = createKey(data, {
-    ...{ source: "first-minute", logs: ["*"], scopes: ["write", "read"] },
+    source: "first-minute",
+    logs: ["*"],
+    scopes: ["write", "read"],
     description: "made by npm start; kept in first-minute.key",
   });
   writeFileSync(path, `${token}\n`, { mode: 0o600 });

@@ -146,8 +146,7 @@ describe("a verifier that somebody else's packages make", { skip }, () => {
     await recordEvents(small.log, "e", smallCount);
   });
   after(async () => {
-    await large.close();
-    await small.close();
+    for (const each of [large, small]) await each?.close();
     removeFolder(work);
   });
 

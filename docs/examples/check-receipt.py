@@ -51,7 +51,7 @@ def check(receipt, entry, vkey):
     named, size, root = text.split("\n")[:-1]
     need(named == origin == receipt["origin"], "another log")
     need(str(int(size)) == size, "a size in another spelling")
-    signed = [b64(line.split(" ")[2]) for line in signatures.splitlines() if line.startswith("— " + origin + " ")]
+    signed = [b64(line.split(" ")[2]) for line in signatures.split("\n") if line.startswith("— " + origin + " ")]
     ours = [signature[4:] for signature in signed if signature[:4].hex() == key_id]
     need(ours and all(ed25519_verifies(key[1:], text.encode(), each) for each in ours), "the signature is wrong")
 

@@ -1,19 +1,24 @@
-/** The two lines that `npm start` prints to be tried: an event with its proof, and a changed byte that is found. */
+/**
+ * The two lines that `npm start` prints to be tried: an event with its proof, and a changed byte
+ * that is found.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** One line for a POSIX shell that appends an event and shows its proof. */
 export function curlLine(url: string, key: string): string {
-  const event = '{"type":"api.call","actor":{"id":"you@example.com"},"action":"hello","outcome":"success"}';
+  const event =
+    '{"type":"api.call","actor":{"id":"you@example.com"},"action":"hello","outcome":"success"}';
   return (
     `curl -s '${url}/v1/logs/main/events' -H 'Authorization: Bearer ${key}' ` +
-    `-H 'Content-Type: application/json' -d '${event}'`
+    `-H 'Content-Type: application/json' -d '${event}'; echo`
   );
 }
 
 /**
- * One line for a POSIX shell that copies the log, changes one byte in the copy and verifies it. `data` is the data folder
- * as the reader of the line sees it. Undefined where the log has no entries to change.
+ * One line for a POSIX shell that copies the log, changes one byte in the copy and verifies it.
+ * `data` is the data folder as the reader of the line sees it. Undefined where the log has no
+ * entries to change.
  */
 export function tamperLine(folder: string, data: string): string | undefined {
   const place = findByte(folder);

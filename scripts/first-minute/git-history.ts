@@ -1,7 +1,8 @@
 /**
- * This checkout's own history as `deployment.commit` events: who, what, when, which files. The event's id is the commit's
- * hash, so that a commit is recorded once however often it is sent; therefore the same commit must always give the
- * same bytes, and git is told not to let anybody's configuration change what it prints.
+ * This checkout's own history as `deployment.commit` events: who, what, when, which files. The
+ * event's id is the commit's hash, so that a commit is recorded once however often it is sent;
+ * therefore the same commit must always give the same bytes, and git is told not to let anybody's
+ * configuration change what it prints.
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -21,11 +22,26 @@ const fields = ["%H", "%P", "%an", "%ae", "%aI", "%cn", "%ce", "%cI", "%s"];
 
 export async function readGitHistory(root: string, commits = commitsMax): Promise<Found> {
   // Without this, a tarball unpacked inside somebody's repository would show that one's history.
-  if (!existsSync(join(root, ".git"))) return none("This is not a git checkout, so there is no history to record.");
+  if (!existsSync(join(root, ".git")))
+    return none("This is not a git checkout, so there is no history to record.");
   const git = await runGit(root, [
-    ...["--no-pager", "-c", "core.quotePath=false", "-c", "log.showSignature=false"],
-    ...["log", "-z", `--max-count=${commits}`, "--no-renames", "--no-mailmap", "--no-ext-diff", "--no-color"],
-    ...["--no-notes", "--no-relative", "--encoding=UTF-8", "-O/dev/null", "--name-status"],
+    "--no-pager",
+    "-c",
+    "core.quotePath=false",
+    "-c",
+    "log.showSignature=false",
+    "log",
+      "-z",
+      `--max-count=${commits}`,
+      "--no-renames",
+      "--no-mailmap",
+      "--no-ext-diff",
+      "--no-color",
+    "--no-notes",
+    "--no-relative",
+    "--encoding=UTF-8",
+    "-O/dev/null",
+    "--name-status",
     `--format=${mark}${fields.join("%x00")}`,
   ]);
   if (git.why !== undefined) return none(git.why);
@@ -69,22 +85,40 @@ function commitEvent(
   return {
     id: hash.slice(mark.length),
     type: "deployment.commit",
-    time: authored,
-    actor: { id: clipped(email || author || "unknown", 1000), type: "user", name: clipped(author, 200) },
+    time: sameZone(authored),
+    actor: {
+      id: clipped(email || author || "unknown", 1000),
+      type: "user",
+      name: clipped(author, 200),
+    },
     action: "commit",
     targets: [{ type: "repository", id: "this checkout" }],
     outcome: "success",
     details: {
       subject: clipped(subject, 500),
       parents: parents.split(" ").filter((parent) => parent !== ""),
-      committer: { id: clipped(committerEmail, 1000), name: clipped(committer, 200), time: committed },
+      committer: {
+        id: clipped(committerEmail, 1000),
+        name: clipped(committer, 200),
+        time: sameZone(committed),
+      },
       filesChanged: files.length,
-      files: files.slice(0, filesShown).map(({ status, path }) => ({ status, path: clipped(path, 400) })),
+      files: files
+        .slice(0, filesShown)
+        .map(({ status, path }) => ({ status, path: clipped(path, 400) })),
     },
   };
 }
 
-/** What is too long for an event, or could not stand in one, is cut or replaced: it is shown, not relied on. */
+/** UTC is `Z` to some releases of git and `+00:00` to others. */
+function sameZone(time: string): string {
+  return time.replace(/\+00:00$/, "Z");
+}
+
+/**
+ * What is too long for an event, or could not stand in one, is cut or replaced: it is shown, not
+ * relied on.
+ */
 function clipped(text: string, length: number): string {
   return [...text.toWellFormed()]
     .slice(0, length)
@@ -113,11 +147,14 @@ function runGit(
     git.stderr.on("data", (piece: Buffer) => {
       complaint = (complaint + piece.toString()).slice(0, 2000);
     });
-    git.on("error", () => resolve({ why: "There is no git on this machine, so that the history cannot be read." }));
+    git.on("error", () =>
+      resolve({ why: "There is no git on this machine, so that the history cannot be read." }),
+    );
     git.on("close", (code) => {
       const isCut = byteLength > outputBytesMax;
       if (code === 0 || isCut) resolve({ output: Buffer.concat(pieces).toString("utf8") });
-      else resolve({ why: `git cannot read the history: ${complaint.trim().split("\n")[0] ?? ""}` });
+      else
+        resolve({ why: `git cannot read the history: ${complaint.trim().split("\n")[0] ?? ""}` });
     });
   });
 }

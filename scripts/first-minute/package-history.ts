@@ -1,7 +1,8 @@
 /**
- * What the machine's package manager did, as `change.*` events: from the logs that it keeps anyway, and failing all, from
- * what npm has installed in this checkout. The id is a hash of the rest of the event, so that the same line is recorded
- * once, and another reading of it (the machine's time zone was changed) is another event.
+ * What the machine's package manager did, as `change.*` events: from the logs that it keeps anyway,
+ * and failing all, from what npm has installed in this checkout. The id is a hash of the rest of
+ * the event, so that the same line is recorded once, and another reading of it (the machine's time
+ * zone was changed) is another event.
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -27,7 +28,9 @@ type Reader = () => readonly Change[];
 const changesMax = 20_000;
 const readBytesMax = 32 * 1024 * 1024;
 
-/** The first package manager that has something to tell. `at` is where its files begin, for tests. */
+/**
+ * The first package manager that has something to tell. `at` is where its files begin, for tests.
+ */
 export function readPackageHistory(at = "/"): PackageHistory | undefined {
   const lines = (path: string, parse: (line: string) => Change | undefined): Reader => {
     return () => readLines(join(at, path)).flatMap((line) => parse(line) ?? []);
@@ -51,14 +54,24 @@ export function readPackageHistory(at = "/"): PackageHistory | undefined {
 
 /** What npm has installed here. */
 export function readNpmInstalls(root: string): PackageHistory {
-  const text = readText(join(root, "node_modules", ".package-lock.json")) ?? readText(join(root, "package-lock.json"));
-  const lock = text === undefined ? {} : (JSON.parse(text) as { packages?: Record<string, { version?: string; integrity?: string }> });
+  const text =
+    readText(join(root, "node_modules", ".package-lock.json")) ??
+    readText(join(root, "package-lock.json"));
+  const lock =
+    text === undefined
+      ? {}
+      : (JSON.parse(text) as {
+          packages?: Record<string, { version?: string; integrity?: string }>;
+        });
   const changes: Change[] = [];
   for (const [path, { version, integrity }] of Object.entries(lock.packages ?? {})) {
     if (!path.startsWith("node_modules/") || version === undefined) continue;
     const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
     changes.push({
-      ...{ verb: "install", time: undefined, manager: "npm", target: name },
+      verb: "install",
+      time: undefined,
+      manager: "npm",
+      target: name,
       details: { version, ...(integrity === undefined ? {} : { integrity }) },
     });
   }
@@ -67,13 +80,16 @@ export function readNpmInstalls(root: string): PackageHistory {
 
 /** `2025-06-24 14:36:25 upgrade libsystemd0:amd64 252.36-1 252.38-1`, in the machine's own zone. */
 export function parseDpkg(line: string): Change | undefined {
-  const parts = /^([0-9-]{10}) ([0-9:]{8}) (install|upgrade|remove|purge) (\S+) (\S+) (\S+)$/.exec(line);
+  const parts = /^([0-9-]{10}) ([0-9:]{8}) (install|upgrade|remove|purge) (\S+) (\S+) (\S+)$/.exec(
+    line,
+  );
   if (parts === null) return undefined;
   const [, date, clock, verb, target, before, after] = parts;
   return {
     verb: verb === "purge" ? "remove" : (verb as Change["verb"]),
     time: localTime(`${date}T${clock}`),
-    ...{ manager: "dpkg", target: target! },
+    manager: "dpkg",
+    target: target!,
     details: versions(before!, after!),
   };
 }
@@ -91,11 +107,16 @@ export function parseApt(lines: readonly string[]): Change[] {
       common = {};
     } else if (name === "Commandline") common["command"] = value.slice(0, 500);
     else if (name === "Requested-By") common["requestedBy"] = value.slice(0, 200);
-    const verb = { Install: "install", Upgrade: "upgrade", Remove: "remove", Purge: "remove" }[name];
+    const verb = { Install: "install", Upgrade: "upgrade", Remove: "remove", Purge: "remove" }[
+      name
+    ];
     if (verb === undefined) continue;
     for (const [, target, version] of value.matchAll(/(\S+) \(([^)]*)\)/g)) {
       changes.push({
-        ...{ verb: verb as Change["verb"], time, manager: "apt", target: target! },
+        verb: verb as Change["verb"],
+        time,
+        manager: "apt",
+        target: target!,
         details: { version: version!, ...common },
       });
     }
@@ -106,14 +127,22 @@ export function parseApt(lines: readonly string[]): Change[] {
 /** `[2024-01-01T10:00:00+0000] [ALPM] upgraded linux (6.6.8 -> 6.6.9)` */
 export function parsePacman(line: string): Change | undefined {
   const parts =
-    /^\[([0-9-]{10}T[0-9:]{8})([+-][0-9]{2})([0-9]{2})\] \[ALPM\] (installed|upgraded|downgraded|removed) (\S+) \(([^)]*)\)$/.exec(line);
+    /^\[([0-9-]{10}T[0-9:]{8})([+-][0-9]{2})([0-9]{2})\] \[ALPM\] (installed|upgraded|downgraded|removed) (\S+) \(([^)]*)\)$/.exec(
+      line,
+    );
   if (parts === null) return undefined;
   const [, clock, hours, minutes, verb, target, version] = parts;
-  const verbs = { installed: "install", upgraded: "upgrade", downgraded: "upgrade", removed: "remove" } as const;
+  const verbs = {
+    installed: "install",
+    upgraded: "upgrade",
+    downgraded: "upgrade",
+    removed: "remove",
+  } as const;
   return {
     verb: verbs[verb as keyof typeof verbs],
     time: `${clock}${hours}:${minutes}`,
-    ...{ manager: "pacman", target: target! },
+    manager: "pacman",
+    target: target!,
     details: { version: version! },
   };
 }
@@ -121,14 +150,17 @@ export function parsePacman(line: string): Change | undefined {
 /** `2024-01-01T10:00:00+0000 SUBDEBUG Upgraded: bash-5.2.15-3.fc38.x86_64` */
 export function parseDnf(line: string): Change | undefined {
   const parts =
-    /^([0-9-]{10}T[0-9:]{8})(Z|([+-][0-9]{2}):?([0-9]{2})) SUBDEBUG (Installed|Upgrade|Erase): (\S+)$/.exec(line);
+    /^([0-9-]{10}T[0-9:]{8})(Z|([+-][0-9]{2}):?([0-9]{2})) SUBDEBUG (Installed|Upgrade|Erase): (\S+)$/.exec(
+      line,
+    );
   if (parts === null) return undefined;
   const [, clock, zone, hours, minutes, verb, target] = parts;
   const verbs = { Installed: "install", Upgrade: "upgrade", Erase: "remove" } as const;
   return {
     verb: verbs[verb as keyof typeof verbs],
     time: zone === "Z" ? `${clock}Z` : `${clock}${hours}:${minutes}`,
-    ...{ manager: "dnf", target: target! },
+    manager: "dnf",
+    target: target!,
     details: {},
   };
 }
@@ -147,7 +179,13 @@ function readCellar(cellar: string): Change[] {
       } catch {
         // A receipt without a readable time is a receipt all the same.
       }
-      changes.push({ verb: "install", time, manager: "brew", target: formula, details: { version } });
+      changes.push({
+        verb: "install",
+        time,
+        manager: "brew",
+        target: formula,
+        details: { version },
+      });
     }
   }
   return changes.sort((a, b) => ((a.time ?? "") < (b.time ?? "") ? -1 : 1));

@@ -1,6 +1,6 @@
 /**
- * What a command is: a row of the command table. The parser, the help texts, docs/cli.md and the tests of the examples
- * are all made from these rows.
+ * What a command is: a row of the command table. The parser, the help texts, docs/cli.md and the
+ * tests of the examples are all made from these rows.
  */
 import { CairnError, parseDecimal } from "@cairnlog/core";
 import type { Configuration } from "./configuration.ts";
@@ -89,8 +89,12 @@ export function parseCount(text: string, name: string): number {
   try {
     return parseDecimal(text, "number");
   } catch (cause) {
-    throw new CairnError("usage", `${name}: expected a whole number, not ${JSON.stringify(text.slice(0, 40))}`, {
-      cause,
-    });
+    throw new CairnError(
+      "usage",
+      `${name}: expected a whole number, not ${JSON.stringify(text.slice(0, 40))}`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -1,7 +1,8 @@
 /**
- * `cairn.yaml`: read strictly. A key that nobody knows is a mistake that would otherwise go unnoticed for years, so
- * it is an error with its line, column and the key that was probably meant. YAML's own surprises (anchors, tags,
- * duplicate keys, several documents) are not for configuration and refused.
+ * `cairn.yaml`: read strictly. A key that nobody knows is a mistake that would otherwise go
+ * unnoticed for years, so it is an error with its line, column and the key that was probably meant.
+ * YAML's own surprises (anchors, tags, duplicate keys, several documents) are not for configuration
+ * and refused.
  */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -9,7 +10,7 @@ import { CairnError } from "@cairnlog/core";
 import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type ParsedNode } from "yaml";
 import { findNearest } from "./nearest.ts";
 import { pathType } from "./setting-types.ts";
-import { settingNames, settingOf, type SettingName } from "./settings.ts";
+import { keyOf, settingNames, settingOf, type SettingName } from "./settings.ts";
 
 export interface FileValue {
   readonly text: string;
@@ -19,16 +20,23 @@ export interface FileValue {
 
 export type ConfigFile = ReadonlyMap<SettingName, FileValue>;
 
-/** Reads the file at `path`; `shown` is what messages call it. "usage" for whatever is wrong with it. */
+/**
+ * Reads the file at `path`; `shown` is what messages call it. "usage" for whatever is wrong with
+ * it.
+ */
 export function readConfigFile(path: string, shown: string): ConfigFile {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    throw new CairnError("usage", `the configuration file ${shown} cannot be read: ${messageOf(cause)}`, {
-      cause,
-      place: { path: shown },
-    });
+    throw new CairnError(
+      "usage",
+      `the configuration file ${shown} cannot be read: ${messageOf(cause)}`,
+      {
+        cause,
+        place: { path: shown },
+      },
+    );
   }
   return parseConfig(text, shown, dirname(path));
 }
@@ -75,14 +83,18 @@ class Reading {
 
   #readMap(node: ParsedNode, under: "limits" | undefined): void {
     if (!isMap(node)) {
-      throw this.#refuse(node.range[0], `expected "key: value" lines${under ? ` under ${under}` : ""}`);
+      throw this.#refuse(
+        node.range[0],
+        `expected "key: value" lines${under ? ` under ${under}` : ""}`,
+      );
     }
     for (const { key, value } of node.items) {
-      const at = key.range![0];
+      const at = key.range[0];
       const name = isScalar(key) ? String(key.value) : "";
       const names = settingNames.filter((each) => settingOf(each).under === under);
       if (under === undefined && name === "limits") {
-        if (value !== null && !(isScalar(value) && value.value === null)) this.#readMap(value, name);
+        if (value !== null && !(isScalar(value) && value.value === null))
+          this.#readMap(value, name);
         continue;
       }
       const setting = names.find((each) => each === name);
@@ -93,18 +105,12 @@ class Reading {
   }
 
   #unknownKey(at: number, name: string, under: "limits" | undefined): CairnError {
-    const known = under === undefined ? [...settingNames, "limits"] : settingNames;
-    const near = findNearest(
-      name,
-      known.filter((each) => under === undefined || settingOf(each as SettingName).under === under),
-    );
-    const isElsewhere = near !== undefined && near !== "limits" && settingOf(near as SettingName).under !== under;
-    const meant = near === undefined ? "" : ` Did you mean ${isElsewhere ? `limits.${near}` : near}?`;
-    const where = under === undefined ? "" : `${under}.`;
-    return this.#refuse(
-      at,
-      `unknown key ${JSON.stringify(where + name.slice(0, 80))}.${meant || " `cairn config print` lists them"}`,
-    );
+    const near = findNearest(name, [...settingNames, "limits"]);
+    const isSetting = settingNames.some((each) => each === near);
+    const meant = isSetting ? keyOf(near as SettingName) : near;
+    const todo = meant === undefined ? "`cairn config print` lists them" : `Did you mean ${meant}?`;
+    const shown = JSON.stringify((under === undefined ? "" : `${under}.`) + name.slice(0, 80));
+    return this.#refuse(at, `unknown key ${shown}. ${todo}`);
   }
 
   #take(name: SettingName, node: ParsedNode): void {

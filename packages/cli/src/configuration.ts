@@ -1,4 +1,7 @@
-/** Puts the settings together: flags over variables over `cairn.yaml` over defaults, remembering where each came from. */
+/**
+ * Puts the settings together: flags over variables over `cairn.yaml` over defaults, remembering
+ * where each came from.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CairnError } from "@cairnlog/core";
@@ -54,7 +57,8 @@ export function readConfiguration(
     const { type } = settingOf(name);
     if (origin.text === undefined) continue;
     const value = type.parse(origin.text, origin.place || name);
-    values[name] = type.placeholder === pathType.placeholder ? resolve(io.cwd, String(value)) : value;
+    values[name] =
+      type.placeholder === pathType.placeholder ? resolve(io.cwd, String(value)) : value;
   }
   return { values: values as Settings, origins, file, warnings: misspelled(io.env) };
 }
@@ -91,8 +95,8 @@ function findFile(
 }
 
 /**
- * Variables that look like a misspelled setting. Only a warning: an orchestrator sets variables of its own, such as
- * `CAIRN_SERVICE_HOST` for a service named cairn.
+ * Variables that look like a misspelled setting. Only a warning: an orchestrator sets variables of
+ * its own, such as `CAIRN_SERVICE_HOST` for a service named cairn.
  */
 function misspelled(env: Io["env"]): string[] {
   const known = settingNames.map(variableOf);
@@ -113,13 +117,17 @@ function misspelled(env: Io["env"]): string[] {
 export function findApiKey({ values, origins }: Configuration): string | undefined {
   const { key, keyFile } = values;
   if (key === undefined && keyFile === undefined) return undefined;
-  if (keyFile === undefined || (key !== undefined && !isNearer(origins, "keyFile", "key"))) return key;
+  if (keyFile === undefined || (key !== undefined && !isNearer(origins, "keyFile", "key")))
+    return key;
   let text: string;
   try {
     text = readFileSync(keyFile, "utf8").trim();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CairnError("usage", `the API key cannot be read: ${why}`, { cause, place: { path: keyFile } });
+    throw new CairnError("usage", `the API key cannot be read: ${why}`, {
+      cause,
+      place: { path: keyFile },
+    });
   }
   if (/^\S+$/.test(text)) return text;
   throw new CairnError("usage", `${keyFile} does not hold one API key and nothing else`, {
@@ -128,6 +136,10 @@ export function findApiKey({ values, origins }: Configuration): string | undefin
 }
 
 /** Whether setting `a` was said at a level that comes before that of `b`. */
-export function isNearer(origins: Configuration["origins"], a: SettingName, b: SettingName): boolean {
+export function isNearer(
+  origins: Configuration["origins"],
+  a: SettingName,
+  b: SettingName,
+): boolean {
   return precedence.indexOf(origins.get(a)!.level) < precedence.indexOf(origins.get(b)!.level);
 }

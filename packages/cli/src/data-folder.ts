@@ -16,10 +16,13 @@ export function openDataFolder(folder: string): Store {
 }
 
 /**
- * The origin of a log that was given none: the machine's name and the log's. It is the log's identity for ever, so a
- * name of one's own (`--origin audit.example.com/logs/main`) is better.
+ * The origin of a log that was given none: the machine's name and the log's. It is the log's
+ * identity for ever, so a name of one's own (`--origin audit.example.com/logs/main`) is better.
  */
 export function defaultOrigin(hostName: string, log: string): string {
-  const host = hostName.toLowerCase().replace(/[^a-z0-9.-]/g, "-").replace(/^[.-]+|[.-]+$/g, "");
+  const host = hostName
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]/g, "-")
+    .replace(/^[.-]+|[.-]+$/g, "");
   return `${host === "" ? "localhost" : host}/logs/${log}`;
 }

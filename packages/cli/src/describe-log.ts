@@ -1,4 +1,7 @@
-/** How a log's identity is shown: its verifier keys whole, to be copied, and their fingerprints, to be compared. */
+/**
+ * How a log's identity is shown: its verifier keys whole, to be copied, and their fingerprints, to
+ * be compared.
+ */
 import { algorithmOf, fingerprint, parseVkey } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { safeText } from "./safe-text.ts";
@@ -24,7 +27,9 @@ export function showKeys(vkeys: readonly string[]): ShownKey[] {
 // An Ed25519 key fits; one of ML-DSA-44 has some 1,800 characters, and is of no use on a screen.
 const vkeyLengthShown = 200;
 
-/** Two lines for each key. What is cut short says so: `cairn logs show --vkeys` prints all of it. */
+/**
+ * Two lines for each key. What is cut short says so: `cairn logs show --vkeys` prints all of it.
+ */
 export function describeVkeys(vkeys: readonly string[]): string[] {
   return showKeys(vkeys).flatMap(({ algorithm, vkey, fingerprint: print }) => {
     const isLong = vkey.length > vkeyLengthShown;

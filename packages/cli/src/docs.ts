@@ -1,5 +1,6 @@
 /**
- * Writes docs/cli.md, docs/configuration.md and docs/cairn.schema.json from the tables of commands and settings:
+ * Writes docs/cli.md, docs/configuration.md and docs/cairn.schema.json from the tables of commands
+ * and settings:
  *
  *     node packages/cli/src/docs.ts
  *
@@ -50,7 +51,9 @@ function cliDocument(): string {
     ),
     ...commands.map(commandSection),
     "",
-  ].join("\n\n").replace(/\n+$/, "\n");
+  ]
+    .join("\n\n")
+    .replace(/\n+$/, "\n");
 }
 
 function anchorOf(spec: CommandSpec): string {
@@ -116,7 +119,9 @@ function configurationDocument(): string {
       "```",
     ].join("\n"),
     "",
-  ].join("\n\n").replace(/\n+$/, "\n");
+  ]
+    .join("\n\n")
+    .replace(/\n+$/, "\n");
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

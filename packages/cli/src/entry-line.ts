@@ -1,11 +1,17 @@
-/** One entry on one line, for people. Everything in it may be hostile, and leaves through `safeText`. */
+/**
+ * One entry on one line, for people. Everything in it may be hostile, and leaves through
+ * `safeText`.
+ */
 import { parseEntryHead, parseUtf8 } from "@cairnlog/core";
 import type { Output } from "./output.ts";
 import { safeText, shorten } from "./safe-text.ts";
 
 const targetsShown = 3;
 
-/** `42  2026-11-23T05:00:00.123Z  api  database.query  alice@example.com  SELECT  postgres:orders  success` */
+/**
+ * `42  2026-11-23T05:00:00.123Z  api  database.query  alice@example.com  SELECT  postgres:orders
+ * success`
+ */
 export function renderEntry(output: Output, bytes: Uint8Array): string {
   const { seq, time, source, event: eventBytes } = parseEntryHead(bytes);
   const event = readEvent(eventBytes);

@@ -1,6 +1,7 @@
 /**
- * Events from a file or standard input, cut into bodies of bounded size: NDJSON streams through in batches; a JSON array
- * or one JSON object that spans lines is read whole. Nothing is parsed here: the log's strict reader judges each event.
+ * Events from a file or standard input, cut into bodies of bounded size: NDJSON streams through in
+ * batches; a JSON array or one JSON object that spans lines is read whole. Nothing is parsed here:
+ * the log's strict reader judges each event.
  */
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
@@ -41,13 +42,16 @@ async function* piecesOf(input: Readable, name: string): AsyncGenerator<Uint8Arr
     }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CairnError("usage", `${name} cannot be read: ${why}`, { cause, place: { path: name } });
+    throw new CairnError("usage", `${name} cannot be read: ${why}`, {
+      cause,
+      place: { path: name },
+    });
   }
 }
 
 /**
- * The first line decides. `[` begins an array. A line that begins an object and does not end it begins one object
- * that spans lines. All else is one event a line.
+ * The first line decides. `[` begins an array. A line that begins an object and does not end it
+ * begins one object that spans lines. All else is one event a line.
  */
 async function readHead(
   pieces: AsyncGenerator<Uint8Array, void>,
@@ -78,9 +82,13 @@ async function readWhole(
     parts.push(piece);
     byteLength += piece.length;
     if (byteLength <= wholeBytesMax) continue;
-    throw new CairnError("too_large", `${name}: a JSON array or object has at most 16 MiB. Send one event a line`, {
-      place: { path: name, byte: wholeBytesMax },
-    });
+    throw new CairnError(
+      "too_large",
+      `${name}: a JSON array or object has at most 16 MiB. Send one event a line`,
+      {
+        place: { path: name, byte: wholeBytesMax },
+      },
+    );
   }
   const bytes = joined(parts);
   const isArray = bytes[bytes.findIndex((byte) => !isWhiteSpace(byte))] === 0x5b;
@@ -111,7 +119,8 @@ async function* readLines(
         place: { path: name },
       });
     }
-    // What has come is sent before more is waited for, so that `tail -f x | cairn append` lags behind nothing.
+    // What has come is sent before more is waited for, so that `tail -f x | cairn append` lags
+    // behind nothing.
     if (!batch.isEmpty) yield batch.take();
     const next: IteratorResult<Uint8Array, void> = await pieces.next();
     piece = next.done === true ? undefined : next.value;
@@ -120,7 +129,10 @@ async function* readLines(
   if (!batch.isEmpty) yield batch.take();
 }
 
-/** Lines that go together. Blank ones are left out, as the log does, so that events and lines stay in step. */
+/**
+ * Lines that go together. Blank ones are left out, as the log does, so that events and lines stay
+ * in step.
+ */
 class LineBatch {
   #lines: Uint8Array[] = [];
   #numbers: number[] = [];

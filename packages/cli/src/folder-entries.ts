@@ -1,6 +1,6 @@
 /**
- * Where entries lie in a log's folder: in a sealed file, or in the tail until it is sealed. The tail has no index, so
- * that its lengths are walked through once and remembered.
+ * Where entries lie in a log's folder: in a sealed file, or in the tail until it is sealed. The
+ * tail has no index, so that its lengths are walked through once and remembered.
  */
 import { CairnError, parseEntryBundle, type Sha256 } from "@cairnlog/core";
 import {
@@ -15,7 +15,9 @@ import {
 const framingByteLength = 2;
 const chunkByteLength = 1024 * 1024;
 
-/** A tail file as far as it was walked through: entry `i` is from `ends[i]` + 2 to `ends[i + 1]`. */
+/**
+ * A tail file as far as it was walked through: entry `i` is from `ends[i]` + 2 to `ends[i + 1]`.
+ */
 interface KnownTail {
   readonly ends: number[];
 }
@@ -25,7 +27,8 @@ export class FolderEntries {
   readonly #sha256: Sha256;
   readonly #tails = new Map<number, KnownTail>();
   #segment: { readonly first: number; readonly reader: SegmentReader } | undefined;
-  #bundle: { readonly begin: number; readonly end: number; readonly entries: Uint8Array[] } | undefined;
+  #bundle:
+    { readonly begin: number; readonly end: number; readonly entries: Uint8Array[] } | undefined;
 
   constructor(reader: LogReader, sha256: Sha256) {
     this.#reader = reader;
@@ -53,7 +56,10 @@ export class FolderEntries {
     const byteLength = await this.#reader.byteLength(path);
     if (byteLength === undefined) return undefined;
     const reader = await SegmentReader.open({
-      ...{ reader: this.#reader, path, byteLength, sha256: this.#sha256 },
+      reader: this.#reader,
+      path,
+      byteLength,
+      sha256: this.#sha256,
     });
     this.#segment = { first, reader };
     return reader;
@@ -78,7 +84,10 @@ export class FolderEntries {
     );
   }
 
-  /** Entries [begin, end), framed, from the tail file of `first`; undefined where it does not have them. */
+  /**
+   * Entries [begin, end), framed, from the tail file of `first`; undefined where it does not have
+   * them.
+   */
   async #readTail(first: number, begin: number, end: number): Promise<Uint8Array | undefined> {
     const { ends } = await this.#walk(first, end - first);
     const from = ends[begin - first];

@@ -1,8 +1,10 @@
 /**
- * A log in a data folder, read from its files without the lock: also while a server or an app writes it.
+ * A log in a data folder, read from its files without the lock: also while a server or an app
+ * writes it.
  *
- * It shows what the newest commit covers. Each entry must say that it is the one that was asked for, and what it gives as
- * proof leads to the root under the log's own signature; but finding all damage is `cairn verify`'s work, not this one's.
+ * It shows what the newest commit covers. Each entry must say that it is the one that was asked
+ * for, and what it gives as proof leads to the root under the log's own signature; but finding all
+ * damage is `cairn verify`'s work, not this one's.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -106,7 +108,8 @@ export class FolderLog implements LogView {
     const size = await this.#size();
     const until = to ?? size;
     if (until > size) throw this.#noEntry(until, size);
-    if (from > until) throw new CairnError("usage", `${from} is beyond ${until}: name the smaller size first`);
+    if (from > until)
+      throw new CairnError("usage", `${from} is beyond ${until}: name the smaller size first`);
     const tree = new FolderTree(this.#entries, size, sha256);
     const read = await tree.load(consistencyProofNodes(from, until));
     return { from, to: until, proof: consistencyProof(sha256, from, until, read).map(base64) };

@@ -1,6 +1,16 @@
-/** Appends to a log in a data folder that no other process holds: the log runs in this process while it does. */
+/**
+ * Appends to a log in a data folder that no other process holds: the log runs in this process while
+ * it does.
+ */
 import { base64, CairnError, isCairnError } from "@cairnlog/core";
-import { openLog, readEvent, readJsonArray, readNdjson, type EventBatch, type Log } from "@cairnlog/log";
+import {
+  openLog,
+  readEvent,
+  readJsonArray,
+  readNdjson,
+  type EventBatch,
+  type Log,
+} from "@cairnlog/log";
 import type { Store } from "@cairnlog/store";
 import type { Answer, EventBody, LogSink, Outcome } from "./log-view.ts";
 

@@ -1,6 +1,7 @@
 /**
- * What the command knows of the world outside: its streams, its environment, the clock, Ctrl-C. `bin.ts` makes it from
- * `process`; tests make their own. Nothing else in this package reads `process`.
+ * What the command knows of the world outside: its streams, its environment, the clock, Ctrl-C.
+ * `bin.ts` makes it from `process`; tests make their own. Nothing else in this package reads
+ * `process`.
  */
 import type { Readable, Writable } from "node:stream";
 
@@ -20,7 +21,9 @@ export interface Io {
   readonly hostName: string;
   /** Milliseconds since 1970. */
   now(): number;
-  /** Aborts at the first Ctrl-C or SIGTERM. The second one ends the process at once, without asking. */
+  /**
+   * Aborts at the first Ctrl-C or SIGTERM. The second one ends the process at once, without asking.
+   */
   readonly interrupted: AbortSignal;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Reading and writing a log, wherever it is: through a server, or in a data folder. The commands know only these
- * interfaces; `open-target.ts` chooses.
+ * Reading and writing a log, wherever it is: through a server, or in a data folder. The commands
+ * know only these interfaces; `open-target.ts` chooses.
  */
 import type { CairnError } from "@cairnlog/core";
 

@@ -1,6 +1,7 @@
 /**
- * The command, as a function: arguments and a world in, an exit status out. It never ends the process and touches
- * nothing that `io` does not give it, so that tests call it like any other function.
+ * The command, as a function: arguments and a world in, an exit status out. It never ends the
+ * process and touches nothing that `io` does not give it, so that tests call it like any other
+ * function.
  */
 import { readFileSync } from "node:fs";
 import { CairnError, isCairnError } from "@cairnlog/core";

@@ -1,6 +1,9 @@
 /** Which of the known words did somebody mean? */
 
-/** The known word that is nearest to `word`, if one is near: a typing mistake away, or begun with it. */
+/**
+ * The known word that is nearest to `word`, if one is near: a typing mistake away, or begun with
+ * it.
+ */
 export function findNearest(word: string, known: readonly string[]): string | undefined {
   const lower = word.toLowerCase().slice(0, 40);
   let best: string | undefined;

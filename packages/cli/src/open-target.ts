@@ -1,7 +1,7 @@
 /**
- * Server or data folder? Whichever was said nearer to the command line: `--data` beats `CAIRN_URL`, `CAIRN_URL` beats
- * `data:` in the file. Said equally near, in the environment or in the file, the server counts: it is the one that
- * writes. Both as flags are a contradiction.
+ * Server or data folder? Whichever was said nearer to the command line: `--data` beats `CAIRN_URL`,
+ * `CAIRN_URL` beats `data:` in the file. Said equally near, in the environment or in the file, the
+ * server counts: it is the one that writes. Both as flags are a contradiction.
  */
 import { CairnError } from "@cairnlog/core";
 import { findApiKey, isNearer, type Configuration } from "./configuration.ts";

@@ -1,6 +1,7 @@
 /**
- * Writing to the two streams: results to standard output, everything else to standard error. Writers wait where the
- * reader is slow, and learn when it has gone (`| head`): then `PipeClosed` ends the command quietly.
+ * Writing to the two streams: results to standard output, everything else to standard error.
+ * Writers wait where the reader is slow, and learn when it has gone (`| head`): then `PipeClosed`
+ * ends the command quietly.
  */
 import type { Writable } from "node:stream";
 import type { Io } from "./io.ts";

@@ -1,4 +1,7 @@
-/** Makes a parser out of the command table. The parser only parses: it prints through us, and never ends the process. */
+/**
+ * Makes a parser out of the command table. The parser only parses: it prints through us, and never
+ * ends the process.
+ */
 import { Command, CommanderError, Option } from "commander";
 import { CairnError } from "@cairnlog/core";
 import type { CommandSpec, OptionSpec } from "./command.ts";
@@ -76,7 +79,10 @@ export function buildProgram(
     .showSuggestionAfterError(true)
     .addHelpText("after", "\nExit status: 0 good, 1 not proven, 2 usage, 3 unavailable.");
   addSettings(program, commonSettings);
-  program.option("--config <path>", "the configuration file (default: cairn.yaml, if there is one)");
+  program.option(
+    "--config <path>",
+    "the configuration file (default: cairn.yaml, if there is one)",
+  );
   const groups = new Map<string, Command>();
   for (const spec of specs) {
     const [first = "", second] = spec.name.split(" ");
@@ -116,19 +122,35 @@ function addCommand(
   for (const { usage, about } of spec.parameters ?? []) command.argument(usage, about);
   for (const option of spec.options ?? []) command.addOption(makeOption(option));
   addSettings(command, [...spec.settings, ...commonSettings]);
-  command.option("--config <path>", "the configuration file (default: cairn.yaml, if there is one)");
+  command.option(
+    "--config <path>",
+    "the configuration file (default: cairn.yaml, if there is one)",
+  );
   const examples = spec.examples.map(({ line, about }) => `  ${line}\n      ${about}`);
   command.addHelpText("after", `\nExamples:\n${examples.join("\n")}`);
   command.action((...given: unknown[]) => {
-    const parameters = given.slice(0, spec.parameters?.length ?? 0).flat().filter((each) => each !== undefined);
-    take({ kind: "command", spec, parameters: parameters.map(String), values: command.optsWithGlobals() });
+    const parameters = given
+      .slice(0, spec.parameters?.length ?? 0)
+      .flat()
+      .filter((each) => each !== undefined);
+    take({
+      kind: "command",
+      spec,
+      parameters: parameters.map(String),
+      values: command.optsWithGlobals(),
+    });
   });
 }
 
 function makeOption({ flags, about, isList }: OptionSpec): Option {
   const option = new Option(flags, about);
-  if (isList === true) option.argParser((value: string, before: string[] = []) => [...before, value]);
+  if (isList === true) option.argParser(collect);
   return option;
+}
+
+/** Each further one is added to those before it. */
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
 }
 
 function addSettings(command: Command, names: readonly SettingName[]): void {
@@ -141,7 +163,7 @@ function addSettings(command: Command, names: readonly SettingName[]): void {
       isShown ? `${about} (default: ${standard})` : about,
     );
     if (type.placeholder === "names") {
-      option.argParser((value: string, before: string[] = []) => [...before, value]);
+      option.argParser(collect);
     }
     command.addOption(option);
   }

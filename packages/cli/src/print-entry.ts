@@ -23,5 +23,7 @@ export async function printEntry(
   const { event } = parseEntryHead(bytes);
   const pretty = JSON.stringify(JSON.parse(parseUtf8(event)), undefined, 2);
   for (const line of pretty.split("\n")) await output.line(`        ${safeText(line)}`);
-  await output.line(`        ${output.paint("dim", `leaf hash ${base64(leafHash(nodeCrypto.sha256, bytes))}`)}`);
+  await output.line(
+    `        ${output.paint("dim", `leaf hash ${base64(leafHash(nodeCrypto.sha256, bytes))}`)}`,
+  );
 }

@@ -1,4 +1,7 @@
-/** A verification's report for people: the verdict first, then what it rests on, then what is wrong and where. */
+/**
+ * A verification's report for people: the verdict first, then what it rests on, then what is wrong
+ * and where.
+ */
 import type { Finding, Report } from "@cairnlog/verify";
 import type { Output, Style } from "./output.ts";
 import { thousands } from "./progress-bar.ts";
@@ -17,7 +20,9 @@ export async function printReport(output: Output, report: Report): Promise<void>
   if (only !== undefined && others.length === 0) return printReport(output, only);
   const [style, word] = verdicts[report.verdict];
   await output.line(`${output.paint(style, word)}  ${safeText(report.target)} (${report.kind})`);
-  await output.line(`  ${safeText(report.summary.replace(/^(Verified|Consistent|NOT VERIFIED)[:,] /, ""))}`);
+  await output.line(
+    `  ${safeText(report.summary.replace(/^(Verified|Consistent|NOT VERIFIED)[:,] /, ""))}`,
+  );
   for (const log of report.logs) {
     await output.line("");
     await printReport(output, log);
@@ -35,11 +40,16 @@ function factsOf(report: Report): [string, string][] {
   const facts: [string, string][] = [];
   if (origin !== undefined) facts.push(["origin", origin]);
   if (size !== undefined) {
-    facts.push(["entries", `${thousands(entriesChecked)} of ${thousands(size)} checked, in ${filesChecked} files`]);
+    facts.push([
+      "entries",
+      `${thousands(entriesChecked)} of ${thousands(size)} checked, in ${filesChecked} files`,
+    ]);
   }
-  if (firstTime !== undefined && lastTime !== undefined) facts.push(["time", `${firstTime} to ${lastTime}`]);
+  if (firstTime !== undefined && lastTime !== undefined)
+    facts.push(["time", `${firstTime} to ${lastTime}`]);
   if (root !== undefined) facts.push(["root", root]);
-  if (report.checkpointSize !== undefined) facts.push(["checkpoint", `of ${thousands(report.checkpointSize)} entries`]);
+  if (report.checkpointSize !== undefined)
+    facts.push(["checkpoint", `of ${thousands(report.checkpointSize)} entries`]);
   for (const { fingerprint } of keys) facts.push(["fingerprint", fingerprint]);
   return facts;
 }

@@ -1,4 +1,6 @@
-/** How an error leaves: one line of what, where and what to do; or, with --json, a problem document. */
+/**
+ * How an error leaves: one line of what, where and what to do; or, with --json, a problem document.
+ */
 import { errorTable, isCairnError, type CairnError, type CairnErrorCode } from "@cairnlog/core";
 import type { Exit } from "./io.ts";
 import type { Output } from "./output.ts";
@@ -6,8 +8,12 @@ import { asciiJson } from "./safe-text.ts";
 
 /** Errors about what somebody wrote: their messages name what was expected instead. */
 const saysWhatToDo: ReadonlySet<CairnErrorCode> = new Set([
-  ...(["usage", "malformed", "invalid", "too_large", "private_unsupported"] as const),
-]);
+  "usage",
+  "malformed",
+  "invalid",
+  "too_large",
+  "private_unsupported",
+] as const);
 
 /** Tells about `error` and returns the exit status that it means. */
 export function reportError(output: Output, error: unknown, showStack: boolean): Exit {
@@ -18,10 +24,14 @@ export function reportError(output: Output, error: unknown, showStack: boolean):
   const message = error instanceof Error ? error.message : String(error);
   if (output.isJson) {
     const { title, status } = errorTable.internal;
-    output.error(asciiJson({ type: "/errors/internal", title, status, detail: message, code: "internal" }));
+    output.error(
+      asciiJson({ type: "/errors/internal", title, status, detail: message, code: "internal" }),
+    );
   } else {
     output.error(`cairn: something went wrong inside: ${oneLine(message)}`);
-    output.error("This is a mistake in Cairn. Run it again with --log-level debug to see where, and report it.");
+    output.error(
+      "This is a mistake in Cairn. Run it again with --log-level debug to see where, and report it.",
+    );
   }
   if (showStack && error instanceof Error) output.error(error.stack ?? "");
   return errorTable.internal.exit;
@@ -40,9 +50,11 @@ export function describeError(error: CairnError): string {
 function placeText({ place }: CairnError, message: string): string {
   const parts: string[] = [];
   if (place.log !== undefined && !message.includes(place.log)) parts.push(`log ${place.log}`);
-  if (place.seq !== undefined && !message.includes(String(place.seq))) parts.push(`entry ${place.seq}`);
+  if (place.seq !== undefined && !message.includes(String(place.seq)))
+    parts.push(`entry ${place.seq}`);
   if (place.path !== undefined && !message.includes(place.path)) parts.push(place.path);
-  if (place.byte !== undefined && !message.includes(`byte ${place.byte}`)) parts.push(`byte ${place.byte}`);
+  if (place.byte !== undefined && !message.includes(`byte ${place.byte}`))
+    parts.push(`byte ${place.byte}`);
   if (place.pointer !== undefined && !message.includes(place.pointer)) parts.push(place.pointer);
   return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
 }
@@ -52,7 +64,10 @@ export function problemOf(error: CairnError): object {
   const { title, status } = errorTable[error.code];
   return {
     type: `/errors/${error.code}`,
-    ...{ title, status, detail: error.message, code: error.code },
+    title,
+    status,
+    detail: error.message,
+    code: error.code,
     ...error.place,
   };
 }

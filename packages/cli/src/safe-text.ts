@@ -1,14 +1,19 @@
 /**
- * Text from events and servers on its way to a terminal. What an event holds is hostile: an escape sequence could
- * repaint the screen, a bidirectional override could show `alice` as somebody else. So everything that does not print
- * itself is shown as an escape. JSON output needs none of this: `JSON.stringify` escapes controls, and `asciiJson` the rest.
+ * Text from events and servers on its way to a terminal. What an event holds is hostile: an escape
+ * sequence could repaint the screen, a bidirectional override could show `alice` as somebody else.
+ * So everything that does not print itself is shown as an escape. JSON output needs none of this:
+ * `JSON.stringify` escapes controls, and `asciiJson` the rest.
  */
 
-// Controls (C0, DEL, C1), soft hyphen, marks and overrides of direction, zero-width characters, separators of lines and
-// paragraphs, invisible operators, variation tags, byte order mark, private use and what is no character at all.
+// Controls (C0, DEL, C1), soft hyphen, marks and overrides of direction, zero-width characters,
+// separators of lines and paragraphs, invisible operators, variation tags, byte order mark, private
+// use and what is no character at all.
 const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}\u115f\u1160\u3164\uffa0]/gu;
 
-/** The text on one line, with everything invisible shown as `\xNN` or `\u{N}`. A backslash stays as it is. */
+/**
+ * The text on one line, with everything invisible shown as `\xNN` or `\u{N}`. A backslash stays as
+ * it is.
+ */
 export function safeText(text: string): string {
   return text.replace(unsafe, (character) => {
     const code = character.codePointAt(0)!;
@@ -30,7 +35,9 @@ export function shorten(text: string, length: number): string {
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
 }
 
-/** JSON that is safe to print anywhere: what is not ASCII leaves as `\uNNNN`. The value is the same. */
+/**
+ * JSON that is safe to print anywhere: what is not ASCII leaves as `\uNNNN`. The value is the same.
+ */
 export function asciiJson(value: unknown): string {
   return asciiJsonText(JSON.stringify(value));
 }

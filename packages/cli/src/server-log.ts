@@ -1,4 +1,6 @@
-/** A log behind a server. Events leave as they are, byte for byte; entries are read through the SDK. */
+/**
+ * A log behind a server. Events leave as they are, byte for byte; entries are read through the SDK.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CairnClient } from "@cairnlog/client";
 import { CairnError, formatLogTime, isCairnError } from "@cairnlog/core";
@@ -22,7 +24,8 @@ import {
   type ServerTarget,
 } from "./server-request.ts";
 
-// How often an overloaded server is asked again: nothing was recorded, so that asking again is safe.
+// How often an overloaded server is asked again: nothing was recorded, so that asking again is
+// safe.
 const attemptsMax = 8;
 const defaultRetryMs = 1000;
 const waitSeconds = 30;
@@ -123,7 +126,8 @@ export class ServerLog implements LogView, LogSink {
 /** The logs that the key covers. */
 export async function listServerLogs(target: ServerTarget): Promise<LogDescription[]> {
   const { logs } = parseAnswer(await request(target, { path: "/v1/logs" }));
-  if (!Array.isArray(logs)) throw new CairnError("unavailable", "the server's answer lists no logs");
+  if (!Array.isArray(logs))
+    throw new CairnError("unavailable", "the server's answer lists no logs");
   return logs.map((each) => readDescription(isObject(each) ? each : {}));
 }
 
@@ -145,8 +149,12 @@ export async function createServerLog(
 function readDescription(answer: Readonly<Record<string, unknown>>): LogDescription {
   const { name, origin, vkeys, size } = answer;
   const isWhole =
-    typeof name === "string" && typeof origin === "string" && typeof size === "number" && isTextList(vkeys);
-  if (!isWhole) throw new CairnError("unavailable", "the server's description of the log is incomplete");
+    typeof name === "string" &&
+    typeof origin === "string" &&
+    typeof size === "number" &&
+    isTextList(vkeys);
+  if (!isWhole)
+    throw new CairnError("unavailable", "the server's description of the log is incomplete");
   return { name, origin, vkeys, size, public: answer["public"] === true };
 }
 
@@ -179,7 +187,10 @@ function readOutcome(result: Readonly<Record<string, unknown>>): Outcome {
   const { seq, leafHash, duplicate, proof, error } = result;
   if (error !== undefined) return { error: errorOfProblem(error, 422, "") };
   if (typeof seq !== "number" || typeof leafHash !== "string") {
-    throw new CairnError("unavailable", "the server's answer lacks a receipt: was this a Cairn server?");
+    throw new CairnError(
+      "unavailable",
+      "the server's answer lacks a receipt: was this a Cairn server?",
+    );
   }
   const recorded: Recorded = { seq, leafHash, duplicate: duplicate === true };
   return isTextList(proof) ? { ...recorded, proof } : recorded;

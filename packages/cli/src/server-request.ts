@@ -1,4 +1,7 @@
-/** One request to a server, and its answer: a problem document becomes the error that it was made from. */
+/**
+ * One request to a server, and its answer: a problem document becomes the error that it was made
+ * from.
+ */
 import { CairnError, errorTable, type CairnErrorCode, type ErrorPlace } from "@cairnlog/core";
 
 export interface ServerTarget {
@@ -38,21 +41,32 @@ export async function request(target: ServerTarget, asked: ServerRequest): Promi
     });
     text = await response.text();
   } catch (cause) {
-    throw new CairnError("unavailable", `${target.url} does not answer: ${reasonOf(cause)}`, { cause });
+    throw new CairnError("unavailable", `${target.url} does not answer: ${reasonOf(cause)}`, {
+      cause,
+    });
   }
   if (response.ok || alsoGood.includes(response.status)) return text;
   throw problemError(findJson(text), response, target.url + path);
 }
 
 /** A member of a batch's answer, or a whole one. */
-export function errorOfProblem(document: unknown, status: number, what: string, retryAfterMs?: number): CairnError {
+export function errorOfProblem(
+  document: unknown,
+  status: number,
+  what: string,
+  retryAfterMs?: number,
+): CairnError {
   const problem = isObject(document) ? document : {};
   const { code, detail, title } = problem;
   const told = [detail, title].find((each) => typeof each === "string");
-  return new CairnError(isCode(code) ? code : codeOfStatus(status), `${what}${String(told ?? `the server answered ${status}`)}`, {
-    place: placeOf(problem),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  });
+  return new CairnError(
+    isCode(code) ? code : codeOfStatus(status),
+    what + (told ?? `the server answered ${status}`),
+    {
+      place: placeOf(problem),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    },
+  );
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -62,12 +76,17 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 export function parseAnswer(text: string): Readonly<Record<string, unknown>> {
   const value = findJson(text);
   if (isObject(value)) return value;
-  throw new CairnError("unavailable", "the server's answer is not a JSON object: is this a Cairn server?");
+  throw new CairnError(
+    "unavailable",
+    "the server's answer is not a JSON object: is this a Cairn server?",
+  );
 }
 
 function problemError(document: unknown, response: Response, url: string): CairnError {
   const seconds = response.headers.get("retry-after") ?? "";
-  const retryAfterMs = /^[0-9]{1,5}$/.test(seconds) ? Number.parseInt(seconds, 10) * 1000 : undefined;
+  const retryAfterMs = /^[0-9]{1,5}$/.test(seconds)
+    ? Number.parseInt(seconds, 10) * 1000
+    : undefined;
   const shown = url.replace(/\?.*$/, "");
   return errorOfProblem(document, response.status, `${shown}: `, retryAfterMs);
 }

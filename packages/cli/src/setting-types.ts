@@ -1,7 +1,7 @@
 /**
- * The types that settings have: how each is read from text, and what JSON Schema says of it in `cairn.yaml`. A value
- * comes as text from flags and the environment; from the file as what YAML makes of it, which is spelled as text first, so
- * that one parser decides.
+ * The types that settings have: how each is read from text, and what JSON Schema says of it in
+ * `cairn.yaml`. A value comes as text from flags and the environment; from the file as what YAML
+ * makes of it, which is spelled as text first, so that one parser decides.
  */
 import { CairnError, parseDecimal } from "@cairnlog/core";
 import { parseDuration } from "./time-argument.ts";

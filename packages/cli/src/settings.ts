@@ -1,6 +1,7 @@
 /**
- * The one table of settings. Each has a flag, a variable `CAIRN_…`, a key in `cairn.yaml` and a default, in this order of
- * precedence; all three names, the help texts, the JSON Schema and docs/configuration.md are made from this table.
+ * The one table of settings. Each has a flag, a variable `CAIRN_…`, a key in `cairn.yaml` and a
+ * default, in this order of precedence; all three names, the help texts, the JSON Schema and
+ * docs/configuration.md are made from this table.
  */
 import {
   addressType,
@@ -41,20 +42,53 @@ export const settingTable = {
   data: setting(pathType, "The data folder: logs and API keys.", { default: "cairn-data" }),
   log: setting(textType, "The log's name.", { default: "main" }),
   url: setting(urlType, "The server to talk to, instead of a data folder."),
-  key: setting(textType, "API key for the server. Other users of the machine may see flags: better use a file or the variable.", { isSecret: true }),
+  key: setting(
+    textType,
+    "API key for the server. Other users of the machine may see flags: better use a file or the variable.",
+    { isSecret: true },
+  ),
   keyFile: setting(pathType, "A file that holds the API key, and nothing else."),
-  listen: setting(addressType, "Where the server listens. Port 0 is any free one.", { default: "127.0.0.1:8080" }),
-  hostName: setting(listType, "Names that the Host header may have besides loopback's and the listening address."),
+  listen: setting(addressType, "Where the server listens. Port 0 is any free one.", {
+    default: "127.0.0.1:8080",
+  }),
+  hostName: setting(
+    listType,
+    "Names that the Host header may have besides loopback's and the listening address.",
+  ),
   tlsCert: setting(pathType, "Certificate chain of the server, PEM."),
   tlsKey: setting(pathType, "Private key of the server's certificate, PEM."),
-  publishInterval: setting(durationType, "How often the published checkpoint moves, at most.", { default: "1s" }),
-  bodyBytesMax: setting(bytesType, "Bytes of a request's body as sent.", { default: "16MiB", ...limits }),
-  decompressedBytesMax: setting(bytesType, "Bytes of a body after decompression.", { default: "64MiB", ...limits }),
-  queueEventsMax: setting(countType, "Events that may wait for a commit, per log.", { default: "200000", ...limits }),
-  queueBytesMax: setting(bytesType, "Bytes of events that may wait for a commit, per log.", { default: "64MiB", ...limits }),
-  json: setting(booleanType, "Write JSON for machines; errors too, on standard error.", { default: "false" }),
-  color: setting(choiceType(["auto", "always", "never"]), "Whether to use colours. NO_COLOR=1 means never.", { default: "auto" }),
-  logLevel: setting(choiceType(["error", "warn", "info", "debug"]), "What the server writes about itself on standard error.", { default: "warn" }),
+  publishInterval: setting(durationType, "How often the published checkpoint moves, at most.", {
+    default: "1s",
+  }),
+  bodyBytesMax: setting(bytesType, "Bytes of a request's body as sent.", {
+    default: "16MiB",
+    ...limits,
+  }),
+  decompressedBytesMax: setting(bytesType, "Bytes of a body after decompression.", {
+    default: "64MiB",
+    ...limits,
+  }),
+  queueEventsMax: setting(countType, "Events that may wait for a commit, per log.", {
+    default: "200000",
+    ...limits,
+  }),
+  queueBytesMax: setting(bytesType, "Bytes of events that may wait for a commit, per log.", {
+    default: "64MiB",
+    ...limits,
+  }),
+  json: setting(booleanType, "Write JSON for machines; errors too, on standard error.", {
+    default: "false",
+  }),
+  color: setting(
+    choiceType(["auto", "always", "never"]),
+    "Whether to use colours. NO_COLOR=1 means never.",
+    { default: "auto" },
+  ),
+  logLevel: setting(
+    choiceType(["error", "warn", "info", "debug"]),
+    "What the server writes about itself on standard error.",
+    { default: "warn" },
+  ),
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof settingTable;

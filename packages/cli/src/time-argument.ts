@@ -1,6 +1,7 @@
 /**
- * Times and durations as people type them: `2h` (ago, or from now), `2026-11-23`, `2026-11-23T05:00:00Z`, with an offset too.
- * Inside, a time is milliseconds since 1970; towards a server it is spelled in UTC with milliseconds.
+ * Times and durations as people type them: `2h` (ago, or from now), `2026-11-23`,
+ * `2026-11-23T05:00:00Z`, with an offset too. Inside, a time is milliseconds since 1970; towards a
+ * server it is spelled in UTC with milliseconds.
  */
 import { CairnError, formatLogTime, parseDecimal, parseLogTime } from "@cairnlog/core";
 
@@ -19,7 +20,10 @@ export function parseDuration(text: string, name: string): number {
   );
 }
 
-/** A time: RFC 3339, a date (its beginning in UTC), or a duration, counted back from now; or on from now. */
+/**
+ * A time: RFC 3339, a date (its beginning in UTC), or a duration, counted back from now; or on from
+ * now.
+ */
 export function parseTimeArgument(
   text: string,
   name: string,
@@ -48,7 +52,8 @@ function findTime(text: string): number | undefined {
   const parts = timePattern.exec(text);
   if (parts === null) return undefined;
   const [, date, minutes = "00:00", seconds = ":00", fraction = "", , sign, hour, minute] = parts;
-  // The strict reader decides whether there is such a day and hour; the offset is added to what it says.
+  // The strict reader decides whether there is such a day and hour; the offset is added to what it
+  // says.
   const utc = `${date}T${minutes}${seconds}.${fraction.padEnd(3, "0").slice(0, 3)}Z`;
   try {
     const ms = parseLogTime(utc);

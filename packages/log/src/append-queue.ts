@@ -75,5 +75,4 @@ export class AppendQueue {
     this.#bytes = 0;
     return this.#waiting.splice(0);
   }
-
 }

@@ -53,8 +53,13 @@ export class EventBatch {
   /** A batch that was read elsewhere. */
   static of(parts: EventBatchParts): EventBatch {
     return Object.assign(new EventBatch(parts.bytes, 0), {
-      ...{ count: parts.count, byteLength: parts.byteLength, refusals: parts.refusals },
-      ...{ start: parts.start, end: parts.end, idStart: parts.idStart, idEnd: parts.idEnd },
+      count: parts.count,
+      byteLength: parts.byteLength,
+      refusals: parts.refusals,
+      start: parts.start,
+      end: parts.end,
+      idStart: parts.idStart,
+      idEnd: parts.idEnd,
     });
   }
 

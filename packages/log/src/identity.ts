@@ -92,7 +92,7 @@ export async function createIdentity(
   for (const algorithm of ["ed25519", "ml-dsa-44"] as const) {
     const path = keyPaths[algorithm];
     if ((await store.get(path)) === undefined) {
-      await store.put(path, utf8(privateKeyPem(await generateSigner(algorithm))));
+      await store.put(path, utf8(privateKeyPem(generateSigner(algorithm))));
     }
     signers.push(await loadKey(store, sha256, path, identity.origin, readKey));
   }
@@ -183,8 +183,12 @@ function parseSettings(bytes: Uint8Array, name: string): LogSettings {
     vkeys.every((vkey) => typeof vkey === "string");
   if (!isKnown) throw refuse("a member is missing or has another shape");
   const settings: LogSettings = {
-    ...{ name, origin, created, isPublic: members.public === true },
-    ...{ vkeys: vkeys as string[], idKey: parseHex(idKey) },
+    name,
+    origin,
+    created,
+    isPublic: members.public === true,
+    vkeys,
+    idKey: parseHex(idKey),
   };
   // One spelling, as everywhere: what would be written differently was not written by us.
   if (members.name !== name && typeof members.name === "string") {

@@ -93,7 +93,7 @@ for (const [storeName, makeStore] of stores) {
       await auditLog(log);
     });
 
-    it("survives closing and opening, again and again", async (t) => {
+    it("survives closing and opening, again and again", async () => {
       const store = await makeStore();
       const clock = new ManualClock();
       let log = await createLog(store, newLog, { clock });
@@ -109,7 +109,7 @@ for (const [storeName, makeStore] of stores) {
       await log.close();
     });
 
-    it("gives the first receipt again for the same id and bytes, also after a restart", async (t) => {
+    it("gives the first receipt again for the same id and bytes, also after a restart", async () => {
       const store = await makeStore();
       let log = await createLog(store, newLog, { clock: new ManualClock() });
       const first = await log.append(toBatch([event(1), event(2), event(1)]), "api");
@@ -237,7 +237,7 @@ for (const [storeName, makeStore] of stores) {
       assert.equal(log.status().size, 13);
     });
 
-    it("commits and answers what was accepted before it closes, and refuses what comes later", async (t) => {
+    it("commits and answers what was accepted before it closes, and refuses what comes later", async () => {
       const store = await makeStore();
       const log = await createLog(store, newLog, { clock: new ManualClock() });
       const taken = log.append(readEvent(utf8(JSON.stringify(event(1)))), "api");
@@ -271,7 +271,7 @@ for (const [storeName, makeStore] of stores) {
       assert.equal(log.status().size, 1);
     });
 
-    it("keeps many logs apart", async (t) => {
+    it("keeps many logs apart", async () => {
       const store = await makeStore();
       const logs = await Promise.all(
         ["a", "b", "c"].map((name) =>

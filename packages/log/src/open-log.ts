@@ -1,54 +1,20 @@
-/** Creating and opening logs: puts the parts together. `record.ts` has the short way for an app's own events. */
+/** Creating and opening logs. `record.ts` has the short way for an app's own events. */
 import { resolve } from "node:path";
 import {
   CairnError,
   formatLogTime,
   isCairnError,
-  isSameBytes,
   parseCheckpoint,
   parseNote,
-  parseUtf8,
-  parseVkey,
-  verifyCheckpoint,
-  type Crypto,
 } from "@cairnlog/core";
 import { nodeCrypto, randomBytes as systemRandomBytes } from "@cairnlog/crypto";
 import { filesStore, type LogStore, type Store } from "@cairnlog/store";
-import { systemClock, type Clock } from "./clock.ts";
-import { CommitBuilder } from "./commit-builder.ts";
-import { Duplicates } from "./duplicates.ts";
-import { History } from "./history.ts";
-import { IdHasher } from "./id-table.ts";
-import {
-  createIdentity,
-  interruptedCreation,
-  logPath,
-  readIdentity,
-  type KeyReader,
-  type LogIdentity,
-} from "./identity.ts";
-import type { Log, SignedCheckpoint } from "./log.ts";
-import { isUnborn, openState, type Opened } from "./opening.ts";
-import { OpenedLog } from "./opened-log.ts";
-import { checkpointPath, Publisher } from "./publisher.ts";
-import { Sealer } from "./sealer.ts";
-import { logCreated, logRecovered, type Succession } from "./system-events.ts";
-import { TailRoom } from "./tail-room.ts";
-import { defaultWriterLimits, Writer, type WriterLimits } from "./writer.ts";
-
-export interface LogOptions {
-  readonly clock?: Clock;
-  /** Fresh random bytes: salts, nonces, the key of id hashes. */
-  readonly randomBytes?: (byteLength: number) => Uint8Array;
-  readonly crypto?: Crypto;
-  /** Makes a signer of a key file's content. Default: the platform's own. */
-  readonly readKey?: KeyReader;
-  readonly limits?: Partial<WriterLimits>;
-  /** How often the published checkpoint moves, at most. Default 1,000 ms. */
-  readonly publishIntervalMs?: number;
-  /** The log can't go on: a sync failed, or what it signs from was tampered with. A server ends its process here. */
-  readonly onFailure?: (error: CairnError) => void;
-}
+import { openStored, type LogOptions } from "./assemble.ts";
+import { systemClock } from "./clock.ts";
+import { createIdentity, logPath, readIdentity, type LogIdentity } from "./identity.ts";
+import type { Log } from "./log.ts";
+import { isUnborn } from "./opening.ts";
+import type { Succession } from "./system-events.ts";
 
 export interface NewLog {
   /** `[a-z0-9][a-z0-9._-]{0,63}` */
@@ -154,130 +120,6 @@ async function openExisting(store: Store, name: string, options: LogOptions): Pr
     await logStore.close();
     throw error;
   }
-}
-
-async function openStored(
-  store: LogStore,
-  identity: LogIdentity,
-  options: LogOptions,
-  /** Given where the log may be without entry 0 still. */
-  birth: { readonly succeeds: Succession | undefined } | undefined,
-): Promise<Log> {
-  const { clock = systemClock, randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
-  const { sha256 } = crypto;
-  const idHasher = new IdHasher(identity.settings.idKey);
-  const state = await openState(store, sha256, idHasher);
-  if (birth === undefined && state.tree.size === 0) throw interruptedCreation(store);
-  const { tree, commit, recovered } = state;
-  const history = new History(store, tree, sha256);
-  const published = await readPublished(store, identity, crypto, state, history);
-  const durable: SignedCheckpoint = {
-    ...{ size: commit.size, root: commit.root },
-    note: await identity.signCommit(commit.size, commit.root),
-  };
-  const { name } = identity.settings;
-  const tailRoom = new TailRoom(store, tree, clock, name);
-  const randomFill = (bytes: Uint8Array): void => bytes.set(randomBytes(bytes.length));
-  const writer: Writer = new Writer(
-    {
-      ...{ logName: name, store, tree, ids: state.ids, idHasher, tailRoom, clock },
-      builder: new CommitBuilder(sha256, tree, recovered.prev, randomFill),
-      duplicates: new Duplicates(
-        sha256,
-        name,
-        (seq) => history.entry(seq),
-        (seq, size) => history.inclusionProof(seq, size),
-      ),
-      limits: { ...defaultWriterLimits, ...options.limits },
-      sign: (size, root) => identity.signCommit(size, root),
-      committed: () => log.committed(),
-      failed: (error) => options.onFailure?.(error),
-    },
-    durable,
-    commit.number,
-    recovered.lastTimeMs,
-  );
-  const publisher = new Publisher(
-    {
-      ...{ store, clock, intervalMs: options.publishIntervalMs ?? 1000 },
-      durable: () => writer.durable,
-      signAll: (size, root) => identity.signPublished(size, root),
-    },
-    published,
-  );
-  const sealer = new Sealer({
-    ...{ store, tree, identity, crypto, clock },
-    durableSize: () => writer.durable.size,
-    prevOf: async (first) => (first === 0 ? new Uint8Array(32) : history.leafHash(first - 1)),
-    sealed: (first) => tailRoom.forget(first),
-    tampered: (error) => writer.fail(error),
-  });
-  const log = new OpenedLog({
-    ...{ settings: identity.settings, tree, writer, history, publisher, sealer, tailRoom },
-    closeStore: () => store.close(),
-  });
-  // The first room is waited for, so that a disk that is full from the start is known before anything is taken.
-  tailRoom.ensure();
-  await tailRoom.settled();
-  if (birth !== undefined && tree.size === 0) {
-    const { origin, vkeys } = identity.settings;
-    const nonce = randomBytes(16);
-    writer.appendSystem(logCreated({ origin, vkeys, nonce, succeeds: birth.succeeds }));
-  }
-  if (recovered.rest !== undefined) writer.appendSystem(logRecovered(recovered.rest));
-  await writer.idle();
-  if (writer.failure !== undefined) {
-    await log.abandon();
-    throw writer.failure;
-  }
-  sealer.kick();
-  return log;
-}
-
-/**
- * The published checkpoint that the log remembers. One that is larger than the log, or of another root, means that
- * acknowledged data was rolled back or changed.
- */
-async function readPublished(
-  store: LogStore,
-  identity: LogIdentity,
-  crypto: Crypto,
-  state: Opened,
-  history: History,
-): Promise<SignedCheckpoint> {
-  const { origin, name, vkeys } = identity.settings;
-  const bytes = await store.get(checkpointPath);
-  if (bytes === undefined) {
-    const root = await history.root(0);
-    return { size: 0, root, note: await identity.signPublished(0, root) };
-  }
-  const place = { log: name, path: checkpointPath };
-  const keys = vkeys.map((vkey) => parseVkey(crypto.sha256, vkey));
-  const { checkpoint } = await verifyCheckpoint(crypto, bytes, keys, origin).catch(
-    (cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new CairnError("tampered", `the published checkpoint of ${name} is damaged: ${why}`, {
-        ...{ cause, place },
-      });
-    },
-  );
-  const { size, root } = checkpoint;
-  if (size > state.commit.size) {
-    throw new CairnError(
-      "tampered",
-      `the log ${name} was rolled back: it has published ${size} entries, and its newest commit knows ` +
-        `${state.commit.size}. It does not start; go on from a mirror or copy that verifies, or begin a successor`,
-      { place },
-    );
-  }
-  if (!isSameBytes(await history.root(size), root)) {
-    throw new CairnError(
-      "tampered",
-      `the log ${name} was changed: the root that it published at size ${size} is not the one that it has now`,
-      { place },
-    );
-  }
-  return { size, root, note: parseUtf8(bytes) };
 }
 
 function checkSuccession(succeeds: Succession): void {

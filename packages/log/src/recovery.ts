@@ -164,7 +164,9 @@ class Recovery {
           `${tree.size} is the first that is missing from ${tailPath(segmentOf(tree.size))}; ${waysOn}`,
         {
           place: {
-            ...{ log: store.name, seq: tree.size, path: tailPath(segmentOf(tree.size)) },
+            log: store.name,
+            seq: tree.size,
+            path: tailPath(segmentOf(tree.size)),
             byte: this.#end,
           },
         },
@@ -321,7 +323,8 @@ class Recovery {
     for (let i = from; i < to; i++) {
       // Read a second time, so that it is checked a second time before it is written over what was right.
       const start = segment.offsetOf(i) - offset + framingByteLength;
-      const leaf = bytes && hashLeaf(sha256, bytes.subarray(start, segment.offsetOf(i + 1) - offset));
+      const leaf =
+        bytes && hashLeaf(sha256, bytes.subarray(start, segment.offsetOf(i + 1) - offset));
       if (leaf === undefined || !isSameBytes(leaf, segment.tree.node(0, i))) {
         throw unsteady(store, tailPath(first), segment.offsetOf(i));
       }

@@ -59,7 +59,7 @@ class ScanThread {
     const name = import.meta.url.endsWith(".ts") ? "./scan-worker.ts" : "./scan-worker.js";
     const worker = new Worker(new URL(name, import.meta.url));
     worker.on("message", (answer: ScanAnswer) => this.#answer(worker, answer));
-    worker.on("error", (error) => this.#end(worker, error));
+    worker.on("error", (error: Error) => this.#end(worker, error));
     worker.on("exit", () => this.#end(worker, new Error("the scanning thread ended")));
     return worker;
   }

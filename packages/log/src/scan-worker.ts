@@ -16,8 +16,15 @@ port.on("message", ({ id, bytes }: ScanRequest) => {
   const { start, end, idStart, idEnd } = batch;
   const { count, byteLength } = batch;
   const answer: ScanAnswer = {
-    ...{ id, count, byteLength, bytes: batch.bytes, refusals },
-    ...{ start, end, idStart, idEnd },
+    id,
+    count,
+    byteLength,
+    bytes: batch.bytes,
+    refusals,
+    start,
+    end,
+    idStart,
+    idEnd,
   };
   const owned = [batch.bytes, start, end, idStart, idEnd].map((part) => part.buffer as ArrayBuffer);
   port.postMessage(answer, owned);

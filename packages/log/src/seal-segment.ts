@@ -1,93 +1,89 @@
 /**
- * Seals one segment: reads its entries from the tail, writes the sealed file, which checks every entry on the way and
- * re-reads all of it before it is given its name. The same code runs in a worker thread beside the writer (files)
- * and inline (stores that live in this process only).
+ * Seals one segment: reads its entries from the tail, writes the sealed file, and re-reads all of it before it is given
+ * its name. The same code runs in a worker thread beside the writer (files) and inline (stores that live in this
+ * process only).
+ *
+ * The log hands over what it holds in memory: the hashes that its signed root was made from. They decide what is sealed;
+ * the tail is only where the bytes come from (`segment-writer.ts` of the store says why that is enough).
  */
-import { CairnError, type Crypto, type Hash, type Seal } from "@cairnlog/core";
+import { setImmediate } from "node:timers/promises";
+import { CairnError, isCairnError, type Crypto, type Hash, type Seal } from "@cairnlog/core";
 import {
-  bundleEntries,
   sealedPath,
-  tailPath,
   writeSegment,
   type LogReader,
   type ObjectWriter,
+  type SegmentHashes,
+  type WriteSegmentOptions,
 } from "@cairnlog/store";
-import { tailFrames } from "./tail-scan.ts";
-
-const framingByteLength = 2;
+import { SegmentTail, type SegmentTailPlace } from "./segment-tail.ts";
 
 export interface SealingPlace extends Pick<LogReader, "name" | "location" | "read"> {
   begin(path: string): Promise<ObjectWriter>;
 }
 
-export interface SealingJob {
+export interface SealingJob extends SegmentTailPlace {
   readonly origin: string;
-  readonly first: number;
   /** Leaf hash of the entry before the first one. */
   readonly prev: Hash;
+  /** Root of the segment's subtree. */
+  readonly root: Hash;
+  readonly hashes: SegmentHashes;
 }
 
 /** Signs the seal, or rejects if the root in it is not the segment's. */
 export type SignSeal = (seal: Seal) => Promise<string>;
 
+/**
+ * "tampered" where the tail is not what was committed. "unavailable" where it is, and the file that was written came back
+ * wrong: nothing is lost then, and trying again may help.
+ */
 export async function sealSegment(
   place: SealingPlace,
   job: SealingJob,
   crypto: Crypto,
   sign: SignSeal,
+  compress?: WriteSegmentOptions["compress"],
 ): Promise<void> {
-  const bundles = tailBundles(place, tailPath(job.first));
-  const path = sealedPath(job.first);
+  const { origin, first, prev, root, hashes } = job;
+  const tail = new SegmentTail(place, job);
+  const path = sealedPath(first);
   const object = await place.begin(path);
   try {
     await writeSegment({
-      ...job,
-      ...{ object, path, crypto, sign },
-      readEntries: async () => {
-        const next = await bundles.next();
-        if (next.done !== true) return next.value;
-        throw new CairnError(
-          "tampered",
-          `the tail of segment ${job.first} of the log ${place.name} has lost entries since they were committed`,
-          { place: { log: place.name, path: tailPath(job.first) } },
-        );
-      },
+      ...{ origin, first, prev, root, hashes, path, crypto, sign },
+      object: yielding(object),
+      readEntries: (frame) => tail.readFrame(frame),
+      ...(compress === undefined ? {} : { compress }),
     });
+  } catch (error) {
+    if (!isCairnError(error, "unverified") && !isCairnError(error, "malformed")) throw error;
+    // Either the tail is damaged or what came back of the new file: they are very different news.
+    const damage = await new SegmentTail(place, job).findDamage(crypto.sha256, hashes.leafHashes);
+    throw damage ?? cameBackWrong(place, path, error);
   } finally {
     await object.abandon();
   }
 }
 
-/** The tail's entries, framed, 256 at a time. */
-async function* tailBundles(place: SealingPlace, path: string): AsyncGenerator<Uint8Array> {
-  let pieces: Uint8Array[] = [];
-  let byteLength = 0;
-  let count = 0;
-  for await (const frames of tailFrames(place, path)) {
-    for (let i = 0; i < frames.length;) {
-      const taken = Math.min(bundleEntries - count, frames.length - i);
-      const start = frames[i]!.start - framingByteLength;
-      const piece = frames[i]!.bytes.subarray(start, frames[i + taken - 1]!.end);
-      pieces.push(piece);
-      byteLength += piece.length;
-      count += taken;
-      i += taken;
-      if (count < bundleEntries) continue;
-      yield joined(pieces, byteLength);
-      pieces = [];
-      byteLength = 0;
-      count = 0;
-    }
-  }
+/** Lets others have a turn before each read: where reads are answered from memory, nothing else would. */
+function yielding(object: ObjectWriter): ObjectWriter {
+  return {
+    write: (bytes) => object.write(bytes),
+    read: async (offset, length) => {
+      await setImmediate();
+      return object.read(offset, length);
+    },
+    finish: () => object.finish(),
+    abandon: () => object.abandon(),
+  };
 }
 
-function joined(pieces: readonly Uint8Array[], byteLength: number): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const whole = new Uint8Array(byteLength);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+function cameBackWrong(place: SealingPlace, path: string, cause: CairnError): CairnError {
+  return new CairnError(
+    "unavailable",
+    `sealing the log ${place.name} failed: ${path} was written, and other bytes were read back (${cause.message}) ` +
+      "Nothing is lost, and it is tried again; if it stays, the disk or its controller is failing",
+    { place: { ...cause.place, log: place.name, path }, cause },
+  );
 }

@@ -1,8 +1,8 @@
 /** The inside of the sealing thread: `sealing-thread.ts` says what it is for. */
 import { parentPort } from "node:worker_threads";
-import { assert, isCairnError } from "@cairnlog/core";
+import { assert, CairnError, isCairnError, type Seal } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
-import { openSealingFiles } from "@cairnlog/store";
+import { compressFrameHere, openSealingFiles } from "@cairnlog/store";
 import { sealSegment } from "./seal-segment.ts";
 import type { FromThread, ToThread } from "./sealing-thread.ts";
 
@@ -20,19 +20,24 @@ function answer(message: FromThread): void {
 async function run(message: Extract<ToThread, { kind: "seal" }>): Promise<void> {
   const { id, folder, log, job } = message;
   try {
-    await sealSegment(openSealingFiles(folder, log), job, nodeCrypto, (seal) => {
+    const files = openSealingFiles(folder, log);
+    const sign = (seal: Seal): Promise<string> => {
       const signed = new Promise<string>((resolve, reject) => {
         signatures.set(id, { resolve, reject });
       });
       answer({ kind: "sign", id, seal });
       return signed;
-    });
+    };
+    // Here, and not on the thread pool: sealing should never take more than one core from the writer.
+    await sealSegment(files, job, nodeCrypto, sign, compressFrameHere);
     answer({ kind: "sealed", id });
   } catch (error) {
     const known = isCairnError(error);
     const text = error instanceof Error ? error.message : String(error);
     answer({
-      ...{ kind: "failed", id, message: text },
+      kind: "failed",
+      id,
+      message: text,
       code: known ? error.code : "unavailable",
       place: known ? error.place : {},
     });
@@ -47,5 +52,5 @@ port.on("message", (message: ToThread) => {
   const waiting = signatures.get(message.id);
   signatures.delete(message.id);
   if (message.kind === "signed") waiting?.resolve(message.note);
-  else waiting?.reject(new Error(message.message));
+  else waiting?.reject(new CairnError(message.code, message.message));
 });

@@ -12,7 +12,13 @@ import {
   type Hash,
   type Seal,
 } from "@cairnlog/core";
-import { bundleEntries, segmentEntries, tailPath, type LogStore } from "@cairnlog/store";
+import {
+  bundleEntries,
+  frameCount,
+  segmentEntries,
+  tailPath,
+  type LogStore,
+} from "@cairnlog/store";
 import type { Clock, Timer } from "./clock.ts";
 import { treeTilePath } from "./history.ts";
 import { formatIdSidecar, idSidecarPath } from "./id-sidecar.ts";
@@ -25,6 +31,7 @@ import { sealingThread } from "./sealing-thread.ts";
 const retryMs = 5000;
 const segmentTileLevel = 2;
 const segmentLevel = 16;
+const tileHeight = 8;
 
 export interface SealerParts {
   readonly store: LogStore;
@@ -117,10 +124,20 @@ export class Sealer {
   async #seal(segment: OpenSegment): Promise<void> {
     const { store, tree, identity, crypto, prevOf, sealed } = this.#parts;
     const { first } = segment;
-    const job: SealingJob = {
-      ...{ origin: identity.settings.origin, first, prev: await prevOf(first) },
-    };
     const root = segment.tree.node(segmentLevel, 0);
+    const job: SealingJob = {
+      origin: identity.settings.origin,
+      first,
+      prev: await prevOf(first),
+      root,
+      hashes: {
+        leafHashes: segment.tree.hashes(0, 0, segmentEntries),
+        level1: segment.tree.hashes(tileHeight, 0, frameCount),
+      },
+      frameEnds: Float64Array.from({ length: frameCount }, (_, frame) =>
+        segment.offsetOf(bundleEntries * (frame + 1)),
+      ),
+    };
     const sign: SignSeal = (seal) => {
       // The seal is signed here, where the true root is known: a tail that was changed is never sealed.
       if (seal.first === first && isSameBytes(seal.root, root)) return this.#sign(seal);

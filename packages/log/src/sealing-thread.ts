@@ -3,7 +3,13 @@
  * when there has been nothing to do for a while. Private keys never go there: the thread asks for the signature.
  */
 import { Worker } from "node:worker_threads";
-import { CairnError, type CairnErrorCode, type ErrorPlace, type Seal } from "@cairnlog/core";
+import {
+  CairnError,
+  isCairnError,
+  type CairnErrorCode,
+  type ErrorPlace,
+  type Seal,
+} from "@cairnlog/core";
 import type { SealingJob, SignSeal } from "./seal-segment.ts";
 
 /** What goes to the thread … */
@@ -17,7 +23,12 @@ export type ToThread =
       readonly job: SealingJob;
     })
   | { readonly kind: "signed"; readonly id: number; readonly note: string }
-  | { readonly kind: "refused"; readonly id: number; readonly message: string };
+  | {
+      readonly kind: "refused";
+      readonly id: number;
+      readonly code: CairnErrorCode;
+      readonly message: string;
+    };
 
 /** … and what comes back. */
 export type FromThread =
@@ -62,7 +73,7 @@ class SealingThread {
     const name = import.meta.url.endsWith(".ts") ? "./seal-worker.ts" : "./seal-worker.js";
     const worker = new Worker(new URL(name, import.meta.url));
     worker.on("message", (message: FromThread) => this.#answer(worker, message));
-    worker.on("error", (error) => this.#end(worker, error));
+    worker.on("error", (error: Error) => this.#end(worker, error));
     worker.on("exit", () => this.#end(worker, new Error("the sealing thread ended")));
     return worker;
   }
@@ -74,7 +85,11 @@ class SealingThread {
     if (message.kind === "sign") {
       waiting.sign(message.seal).then(
         (note) => post(worker, { kind: "signed", id, note }),
-        (error: unknown) => post(worker, { kind: "refused", id, message: String(error) }),
+        (error: unknown) => {
+          const code = isCairnError(error) ? error.code : "internal";
+          const text = error instanceof Error ? error.message : String(error);
+          post(worker, { kind: "refused", id, code, message: text });
+        },
       );
       return;
     }

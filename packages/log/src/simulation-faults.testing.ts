@@ -19,7 +19,7 @@ const afterFlips: readonly CairnErrorCode[] = [
 
 /** `isLong`: the life has thousands of operations, not a hundred. `from`: the number of its first operation. */
 export function planFaults(random: SeededRandom, isLong: boolean, from: number): Faults {
-  return faultsOf(planOf(random.below(8), random, isLong, from));
+  return faultsOf(planOf(random.below(9), random, isLong, from));
 }
 
 export function noFaults(): Faults {
@@ -55,32 +55,39 @@ function planOf(kind: number, random: SeededRandom, isLong: boolean, from: numbe
   const share = random.pick([0.003, 0.01, 0.05]) / (isLong ? 5 : 1);
   switch (kind) {
     case 0:
-    case 1:
       return (_operation, _path, n) => (n === at ? random.pick(["crash", "crash-after"]) : "ok");
+    case 1:
+      return (operation, _path, n) => (n === at ? anyFault(operation, random) : "ok");
     case 2:
-      return (operation, _path, n) => (n >= at ? faultOf(operation, random, n, at) : "ok");
-    case 3:
       return (operation) => (random.chance(share) ? anyFault(operation, random) : "ok");
-    case 4:
+    case 3:
       // A full disk: what would grow a file fails. The ring does not grow.
       return (operation, path, n) =>
         n >= at && n < until && isGrowth(operation, path) ? "full" : "ok";
-    case 5:
+    case 4:
       return (operation, _path, n) =>
         operation === "read" && (n === at || random.chance(share)) ? "flip" : "ok";
-    case 6:
+    case 5:
       return (operation, _path, n) => {
         if (n >= until) return n === until ? "crash" : "ok";
         return n >= at ? anyFault(operation, random) : "ok";
       };
+    case 6:
+    case 7:
+      return atDecisive(random, random.below(isLong ? 45 : 60));
     default:
       return () => "ok";
   }
 }
 
-/** One fault, at the first operation from `at` on where it means something. */
-function faultOf(operation: DiskOperation, random: SeededRandom, n: number, at: number): Fault {
-  return n === at ? anyFault(operation, random) : "ok";
+/** A fault or a crash at one of the few operations that decide what is durable and what is there. */
+function atDecisive(random: SeededRandom, at: number): FaultPlan {
+  let count = 0;
+  return (operation) => {
+    if (operation === "read" || operation === "write" || operation === "open") return "ok";
+    if (count++ !== at) return "ok";
+    return random.chance(0.6) ? random.pick(["crash", "crash-after"]) : anyFault(operation, random);
+  };
 }
 
 function anyFault(operation: DiskOperation, random: SeededRandom): Fault {

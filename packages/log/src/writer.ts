@@ -143,8 +143,15 @@ export class Writer {
     return new Promise((resolve, reject) => {
       const sourceSeed = idHasher.sourceSeed(source);
       this.#queue.push({
-        ...{ batch, source, sourceSeed, result, resolve, reject },
-        ...{ next: 0, candidates: [], known: undefined },
+        batch,
+        source,
+        sourceSeed,
+        result,
+        resolve,
+        reject,
+        next: 0,
+        candidates: [],
+        known: undefined,
       });
       this.#wake();
     });

@@ -35,15 +35,16 @@ interface RouteSchema {
 }
 
 function named(schema: RouteSchema | undefined): RouteSchema {
-  const wildcard = schema?.params?.properties["*"];
-  if (schema?.params === undefined || wildcard === undefined) return schema ?? {};
-  const { "*": _, ...properties } = schema.params.properties;
+  if (schema?.params === undefined) return schema ?? {};
+  const nameOf = (name: string): string => (name === "*" ? "tile" : name);
+  const { properties, required } = schema.params;
+  const renamed = Object.entries(properties).map(([name, each]) => [nameOf(name), each] as const);
   return {
     ...schema,
     params: {
       ...schema.params,
-      properties: { ...properties, tile: wildcard },
-      required: schema.params.required.map((name) => (name === "*" ? "tile" : name)),
+      properties: Object.fromEntries(renamed),
+      required: required.map(nameOf),
     },
   };
 }

@@ -35,8 +35,32 @@ export interface CommitRing {
   readonly suspect: { readonly index: number; readonly bytes: Uint8Array } | undefined;
 }
 
-/** Reads and judges the ring. `byteOfSlot` of a finding is where its slot begins. */
+/** Reads and judges the ring. */
 export async function readRing(folder: LogFolder, findings: Findings): Promise<CommitRing> {
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = await readSteadily(folder);
+  } catch (error) {
+    findings.caught(error, "commits", { path: ringPath });
+    return { newest: undefined, commits: [], suspect: undefined };
+  }
+  if (bytes === undefined) {
+    const what =
+      "the file `commits` is missing: without its records nobody knows where the log ends";
+    findings.problem("missing", what, { path: ringPath });
+    return { newest: undefined, commits: [], suspect: undefined };
+  }
+  if (bytes.length !== ringByteLength) {
+    const what = `the ring of commit records has ${ringByteLength} bytes, not ${bytes.length}`;
+    findings.problem("commits", what, {
+      path: ringPath,
+      byte: Math.min(bytes.length, ringByteLength),
+    });
+  }
+  return judge(slotsOf(bytes, findings), findings);
+}
+
+async function readSteadily(folder: LogFolder): Promise<Uint8Array | undefined> {
   let bytes = await folder.get(ringPath, ringByteLength);
   // A writer may be at work: a slot that is being written reads well a moment later.
   for (let reading = 1; bytes !== undefined && reading < readingsMax; reading++) {
@@ -44,16 +68,7 @@ export async function readRing(folder: LogFolder, findings: Findings): Promise<C
     if (again === undefined || Buffer.compare(bytes, again) === 0) break;
     bytes = again;
   }
-  if (bytes === undefined) {
-    const what = "the file `commits` is missing: without its records nobody knows where the log ends";
-    findings.problem("missing", what, { path: ringPath });
-    return { newest: undefined, commits: [], suspect: undefined };
-  }
-  if (bytes.length !== ringByteLength) {
-    const what = `the ring of commit records has ${ringByteLength} bytes, not ${bytes.length}`;
-    findings.problem("commits", what, { path: ringPath, byte: Math.min(bytes.length, ringByteLength) });
-  }
-  return judge(slotsOf(bytes, findings), findings);
+  return bytes;
 }
 
 interface Slot {
@@ -115,7 +130,8 @@ function reportSlot(
   const expected = number < 1 ? "zeros" : `commit record ${number}`;
   const found = commit === undefined ? "no valid record" : `record ${commit.number}`;
   findings.problem("commits", `slot ${index} should hold ${expected} and holds ${found}`, {
-    ...{ path: ringPath, byte: index * commitSlotByteLength },
+    path: ringPath,
+    byte: index * commitSlotByteLength,
   });
 }
 
@@ -130,7 +146,8 @@ function checkSequence(commits: readonly Commit[], findings: Findings): void {
       (size < before.size || (tailFirst === before.tailFirst && tailOffset < before.tailOffset));
     if (isShrunk || tailFirst !== first) {
       findings.problem("commits", `commit record ${number} contradicts itself or the one before`, {
-        ...{ path: ringPath, byte: byteOfSlot(number) },
+        path: ringPath,
+        byte: byteOfSlot(number),
       });
     }
     before = commit;

@@ -3,10 +3,10 @@
  * help: no lock, no server, no network. A log that is being written meanwhile is verified up to the commit that was
  * its newest when the verification began.
  */
-import { CairnError, isCairnError, type Crypto } from "@cairnlog/core";
+import { CairnError, type Crypto } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import type { Disk } from "@cairnlog/store";
-import { LogFolder } from "./folder.ts";
+import { LogFolder, type FolderListing } from "./folder.ts";
 import { LogCheck } from "./log-check.ts";
 import { parsePinned } from "./keys.ts";
 import type { Report } from "./report.ts";
@@ -48,12 +48,15 @@ export async function verifyDirectory(
 ): Promise<Report> {
   const { crypto = nodeCrypto, disk, log } = options;
   const pinned = parsePinned(crypto, options.vkeys);
-  const check = async (location: string): Promise<Report> =>
-    new LogCheck(new LogFolder(location, disk), crypto, pinned, options).run();
+  const check = async (place: LogFolder, known?: FolderListing): Promise<Report> =>
+    new LogCheck(place, crypto, pinned, options).run(known);
   const location = folder.length > 1 ? folder.replace(/\/+$/, "") : folder;
-  const top = await namesIn(new LogFolder(location, disk));
-  if (log === undefined && isLog(top)) return check(location);
-  const names = [...new Set([...top.folders].map((path) => path.split("/")[0]!))].filter((name) =>
+  const whole = new LogFolder(location, disk);
+  const listing = await whole.list();
+  const paths = [...listing.files.keys(), ...listing.strange];
+  const top: Names = { files: paths, folders: listing.folders };
+  if (log === undefined && isLog(top)) return check(whole, listing);
+  const names = [...new Set(top.folders.map((path) => path.split("/")[0]!))].filter((name) =>
     isLog(inside(top, name)),
   );
   if (log !== undefined && !names.includes(log)) {
@@ -67,23 +70,13 @@ export async function verifyDirectory(
     );
   }
   const reports: Report[] = [];
-  for (const name of chosen) reports.push(await check(`${location}/${name}`));
+  for (const name of chosen) reports.push(await check(new LogFolder(`${location}/${name}`, disk)));
   return reports.length === 1 && log !== undefined ? reports[0]! : summaryOfLogs(location, reports);
 }
 
 interface Names {
   readonly files: readonly string[];
   readonly folders: readonly string[];
-}
-
-async function namesIn(folder: LogFolder): Promise<Names> {
-  try {
-    const { files, folders } = await folder.list();
-    return { files: [...files.keys()], folders };
-  } catch (error) {
-    if (isCairnError(error, "not_found")) throw error;
-    throw error;
-  }
 }
 
 function inside(names: Names, name: string): Names {

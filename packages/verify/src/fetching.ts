@@ -64,7 +64,8 @@ export class Fetcher {
     const { key, signal, timeoutMs = timeoutDefaultMs } = this.#options;
     const inTime = AbortSignal.timeout(timeoutMs);
     const response = await this.#fetch(this.#base + path, {
-      ...{ redirect: "error", headers: key === undefined ? {} : { authorization: `Bearer ${key}` } },
+      redirect: "error",
+      headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
       signal: signal === undefined ? inTime : AbortSignal.any([signal, inTime]),
     });
     if (response.status !== 200) {
@@ -111,7 +112,8 @@ function refused(response: Response, path: string): CairnError {
     const text = response.headers.get("retry-after") ?? "";
     const seconds = /^[0-9]{1,6}$/.test(text) ? Number.parseInt(text, 10) : undefined;
     return new CairnError("unavailable", `the server answers ${status} for ${path}`, {
-      ...{ place, ...(seconds === undefined ? {} : { retryAfterMs: seconds * 1000 }) },
+      place,
+      ...(seconds === undefined ? {} : { retryAfterMs: seconds * 1e3 }),
     });
   }
   if (status === 401) {
@@ -122,8 +124,10 @@ function refused(response: Response, path: string): CairnError {
 }
 
 function unreachable(path: string, cause: unknown): CairnError {
-  const reason = cause instanceof Error ? ((cause.cause as Error | undefined) ?? cause).message : "";
+  const reason =
+    cause instanceof Error ? ((cause.cause as Error | undefined) ?? cause).message : "";
   return new CairnError("unavailable", `cannot fetch ${path}: ${reason}`, {
-    ...{ cause, place: { path } },
+    cause,
+    place: { path },
   });
 }

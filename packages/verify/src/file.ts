@@ -80,10 +80,17 @@ export async function verifyFile(bytes: Uint8Array, options: FileOptions = {}): 
   const problems = findings.problems();
   const isOk = problems.length === 0;
   const report = {
-    ...{ ok: isOk, verdict: verdictOf(isOk, true), kind, target: name },
-    ...{ keys: reportKeys(crypto, vkeys), entriesChecked: 0, filesChecked: 1 },
+    ok: isOk,
+    verdict: verdictOf(isOk, true),
+    kind,
+    target: name,
+    keys: reportKeys(crypto, vkeys),
+    entriesChecked: 0,
+    filesChecked: 1,
     ...proven?.fields,
-    ...{ problems, notes: findings.notes(), logs: [] },
+    problems,
+    notes: findings.notes(),
+    logs: [],
   };
   return { ...report, summary: summaryOfFile(report, proven?.what ?? "") };
 }
@@ -148,13 +155,26 @@ async function checkClaim(
   const { size, root, origin } = signed;
   verifyInclusion(crypto.sha256, { index: seq, size, leafHash, proof, root });
   if (entry === undefined) {
-    findings.note("proof", `the entry itself was not at hand: only its hash is proven to be entry ${seq}`);
+    findings.note(
+      "proof",
+      `the entry itself was not at hand: only its hash is proven to be entry ${seq}`,
+    );
   }
   return {
     what: `entry ${seq} is in the log ${origin}, under a checkpoint of size ${size} that the given keys signed`,
     fields: {
-      ...{ origin, size, root: base64(root), checkpoint, checkpointSize: size, entriesChecked: 1 },
-      ...(time === undefined ? {} : { firstTime: time, lastTime: time }),
+      origin,
+      size,
+      root: base64(root),
+      checkpoint,
+      checkpointSize: size,
+      entriesChecked: 1,
+      ...(time === undefined
+        ? {}
+        : {
+            firstTime: time,
+            lastTime: time,
+          }),
     },
   };
 }
@@ -225,7 +245,11 @@ async function checkNote(
   return {
     what: `the log ${origin} signed size ${size} and this root; no entry was looked at`,
     fields: {
-      ...{ origin, size, root: base64(root), checkpoint: parseUtf8(bytes), checkpointSize: size },
+      origin,
+      size,
+      root: base64(root),
+      checkpoint: parseUtf8(bytes),
+      checkpointSize: size,
     },
   };
 }

@@ -27,6 +27,8 @@ interface Entry {
 export class LogFolder implements SegmentSource {
   readonly location: string;
   readonly #disk: Disk;
+  /** Paths that are neither file nor folder, from the last listing: opening a pipe would wait for ever. */
+  #strange: readonly string[] = [];
 
   constructor(location: string, disk: Disk = nodeDisk) {
     this.location = location;
@@ -58,6 +60,7 @@ export class LogFolder implements SegmentSource {
       }
     };
     await walk("", 1);
+    this.#strange = strange;
     return { files, folders, strange };
   }
 
@@ -85,7 +88,9 @@ export class LogFolder implements SegmentSource {
       if (this.isReal) return await realEntries(shown);
       const entries = await this.#disk.entries(shown);
       return entries.map(({ name, isFolder, byteLength }) => ({
-        ...{ name, kind: isFolder ? "folder" : "file", byteLength },
+        name,
+        kind: isFolder ? "folder" : "file",
+        byteLength,
       }));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
@@ -99,6 +104,7 @@ export class LogFolder implements SegmentSource {
   }
 
   async #withFile<T>(path: string, work: (file: DiskFile) => Promise<T>): Promise<T | undefined> {
+    if (this.#strange.includes(path)) return undefined;
     try {
       const file = await this.#disk.open(`${this.location}/${path}`, "read");
       try {

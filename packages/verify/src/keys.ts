@@ -64,7 +64,10 @@ export function checkPinned(
   if (meant.length === 0) {
     const names = [...new Set(pinned.map((vkey) => vkey.name))].slice(0, 8);
     const whose = origin === undefined ? "is unknown" : `is ${JSON.stringify(origin)}`;
-    findings.problem("keys", `the log's origin ${whose}; the given keys are of ${names.join(", ")}`);
+    findings.problem(
+      "keys",
+      `the log's origin ${whose}; the given keys are of ${names.join(", ")}`,
+    );
   }
   const known = new Set(own.map(formatVkey));
   for (const vkey of meant) {
@@ -122,7 +125,11 @@ export async function checkPrivateKeys(
       if (expected !== undefined && formatVkey(vkey) !== formatVkey(expected)) {
         findings.problem("keys", "the private key is not the one that the log names", place);
       } else if (privateKeyPem(signer) !== pem) {
-        findings.problem("keys", "the private key has another spelling than it was written in", place);
+        findings.problem(
+          "keys",
+          "the private key has another spelling than it was written in",
+          place,
+        );
       }
     } catch (error) {
       if (isCairnError(error, "unavailable")) findings.note("unreadable", error.message, place);

@@ -41,7 +41,8 @@ export function layoutOf(listing: FolderListing, findings: Findings): Layout {
     else if (kind === "index/ids" && isPlace && idSidecarPath(first) === path) ids.push(first);
     else if (kind?.startsWith("tree/") === true) tiles.push(path);
     else if (temporary.test(path)) findings.note("unknown", "an unfinished file", { path });
-    else if (kind !== undefined) findings.problem("unknown", "no log has a file of this name", { path });
+    else if (kind !== undefined)
+      findings.problem("unknown", "no log has a file of this name", { path });
     else findings.note("unknown", "the file is none of the log's", { path });
   }
   for (const path of listing.folders) {

@@ -4,47 +4,28 @@ import {
   CairnError,
   genesisPrev,
   isCairnError,
-  parseCheckpoint,
-  parseEntryBundle,
-  parseNote,
+  noteBytesMax,
   parseUtf8,
   RightEdge,
   utf8,
   verifyCheckpoint,
   type Crypto,
   type Vkey,
-  noteBytesMax,
 } from "@cairnlog/core";
-import {
-  idSidecarPath,
-  sealedPath,
-  SegmentReader,
-  segmentEntries,
-  tailPath,
-  type Commit,
-} from "@cairnlog/store";
+import { idSidecarPath, sealedPath, segmentEntries, tailPath, type Commit } from "@cairnlog/store";
 import { byteOfSlot, judgeSuspect, readRing, ringPath } from "./commit-ring.ts";
 import type { DirectoryOptions } from "./directory.ts";
 import type { FolderListing, LogFolder } from "./folder.ts";
-import { checkAllSigned, checkPinned, checkPrivateKeys, parseOwnKeys, reportKeys } from "./keys.ts";
+import { identify, noIdentity, type Identity } from "./identity.ts";
+import { checkAllSigned, checkPinned, checkPrivateKeys, reportKeys } from "./keys.ts";
 import { checkpointPath, layoutOf, type Layout } from "./layout.ts";
 import { Findings, verdictOf, type Report } from "./report.ts";
 import { RootClaims } from "./root-claims.ts";
 import { appendSealed, type ChainContext } from "./sealed-chain.ts";
 import type { SegmentJob } from "./segment-job.ts";
 import { checkSegments, type SegmentResult } from "./segment-pool.ts";
-import {
-  parseGenesis,
-  parseSettings,
-  settingsByteLengthMax,
-  settingsConflict,
-  settingsPath,
-  type Genesis,
-  type Settings,
-} from "./settings.ts";
 import { summaryOfLog } from "./summary.ts";
 import { checkTail, checkUnusedTail, type Position, type Rest, type TailContext } from "./tail.ts";
-import { TailFrames } from "./tail-frames.ts";
 import { UpperTiles } from "./upper-tiles.ts";
 
 /** Without a published checkpoint, a log of more entries than this has lost it. */
@@ -57,9 +38,7 @@ export class LogCheck {
   readonly #options: DirectoryOptions;
   readonly #findings = new Findings();
   readonly #claims = new RootClaims(this.#findings);
-  #own: readonly Vkey[] = [];
-  #origin: string | undefined;
-  #settings: Settings | undefined;
+  #identity: Identity = noIdentity;
   #published: { readonly note: string; readonly size: number } | undefined;
   #firstTime: string | undefined;
   #entries = 0;
@@ -76,16 +55,18 @@ export class LogCheck {
     this.#options = options;
   }
 
-  async run(): Promise<Report> {
+  /** `known`: the folder's listing, where somebody has just made it. */
+  async run(known?: FolderListing): Promise<Report> {
     const findings = this.#findings;
     // This order, for a log that grows meanwhile: a file that is there now is covered by the commit that is read later.
-    const listing = await this.#folder.list();
+    const listing = known ?? (await this.#folder.list());
     const layout = layoutOf(listing, findings);
     const note = await this.#small(checkpointPath, noteBytesMax);
     const ring = await readRing(this.#folder, findings);
-    const genesis = await this.#identify(listing, layout);
-    await checkPrivateKeys(this.#folder, listing.files, this.#crypto, this.#own, findings);
     const { newest } = ring;
+    this.#identity = await identify(this.#folder, listing, this.#crypto, findings);
+    checkPinned(this.#pinned, this.#identity.own, this.#identity.origin, findings);
+    await checkPrivateKeys(this.#folder, listing.files, this.#crypto, this.#identity.own, findings);
     await this.#claimCheckpoint(note, newest);
     await this.#claimGiven(newest);
     for (const { number, size, root } of ring.commits) {
@@ -93,12 +74,21 @@ export class LogCheck {
       this.#claims.add({ size, root, what: `commit record ${number}`, code: "commits", place });
     }
     const position: Position = {
-      ...{ edge: new RightEdge(this.#crypto.sha256), prev: genesisPrev(), lastTime: undefined },
-      ...{ lastTimeMs: -Infinity, isSound: true },
+      edge: new RightEdge(this.#crypto.sha256),
+      prev: genesisPrev(),
+      lastTime: undefined,
+      lastTimeMs: -Infinity,
+      isSound: true,
     };
     let lastTime: string | undefined;
     if (newest !== undefined) {
-      const rest = await this.#checkEntries(newest, layout, position);
+      const rest: Rest = { next: [], entries: 0 };
+      try {
+        await this.#checkEntries(newest, layout, position, rest);
+      } catch (error) {
+        // A file that the system would not read: what came before it was checked, the rest was not.
+        findings.caught(error, "unreadable", { seq: position.edge.size });
+      }
       lastTime = position.lastTime;
       judgeSuspect(ring, [{ ...newest, number: newest.number + 1 }, ...rest.next], findings);
       if (rest.entries > 0) {
@@ -107,76 +97,11 @@ export class LogCheck {
       }
     }
     this.#claims.finish();
+    const { genesis } = this.#identity;
     if (genesis === undefined && newest !== undefined && newest.size > 0 && !findings.hasProblems) {
       findings.problem("settings", "entry 0 could not be read", { seq: 0 });
     }
     return this.#report(newest, lastTime, listing);
-  }
-
-  /** Settings, entry 0 and keys. */
-  async #identify(listing: FolderListing, layout: Layout): Promise<Genesis | undefined> {
-    const { sha256 } = this.#crypto;
-    const findings = this.#findings;
-    const place = { path: settingsPath };
-    const bytes = await this.#small(settingsPath, settingsByteLengthMax);
-    if (bytes === undefined) findings.problem("missing", "the log's settings are missing", place);
-    else {
-      try {
-        this.#settings = parseSettings(bytes);
-      } catch (error) {
-        findings.caught(error, "settings", place);
-      }
-    }
-    const genesis = await this.#readGenesis(listing, layout);
-    const settings = this.#settings;
-    if (settings !== undefined && bytes !== undefined && genesis !== undefined) {
-      const conflict = settingsConflict(sha256, settings, bytes, genesis);
-      if (conflict !== undefined) {
-        const what = `${settingsPath} is not what entry 0 says: ${conflict}`;
-        findings.problem("settings", what, { ...place, seq: 0 });
-      }
-    }
-    const name = this.#folder.location.slice(this.#folder.location.lastIndexOf("/") + 1);
-    if (settings !== undefined && settings.name !== name) {
-      const what = `the folder is not named as the log, ${JSON.stringify(settings.name)}`;
-      findings.note("settings", what, place);
-    }
-    // Entry 0 has the proof; a damaged file beside it changes nothing about who signed.
-    this.#origin = genesis?.origin ?? settings?.origin;
-    const vkeys = genesis?.vkeys ?? settings?.vkeys ?? [];
-    this.#own = parseOwnKeys(this.#crypto, vkeys, this.#origin, findings, place);
-    checkPinned(this.#pinned, this.#own, this.#origin, findings);
-    return genesis;
-  }
-
-  /** Entry 0, before it is verified with all the others; undefined where it can't be read. */
-  async #readGenesis(listing: FolderListing, layout: Layout): Promise<Genesis | undefined> {
-    let entry: Uint8Array | undefined;
-    try {
-      const path = sealedPath(0);
-      if (layout.sealed[0] === 0) {
-        const byteLength = listing.files.get(path) ?? 0;
-        const { sha256 } = this.#crypto;
-        const segment = await SegmentReader.open({ reader: this.#folder, path, byteLength, sha256 });
-        const bundle = await segment.entryBundle(0);
-        const range = parseEntryBundle(bundle)[0]!;
-        entry = bundle.slice(range.begin, range.end);
-      } else {
-        const frames = new TailFrames(this.#folder, tailPath(0));
-        if (await frames.open()) entry = (await frames.next())?.entry;
-      }
-    } catch (error) {
-      // The check of the file itself says what is wrong with it.
-      if (!isCairnError(error)) throw error;
-      return undefined;
-    }
-    if (entry === undefined) return undefined;
-    try {
-      return parseGenesis(entry);
-    } catch (error) {
-      this.#findings.caught(error, "settings", { seq: 0 });
-      return undefined;
-    }
   }
 
   async #claimCheckpoint(bytes: Uint8Array | undefined, newest: Commit | undefined): Promise<void> {
@@ -205,9 +130,14 @@ export class LogCheck {
     if (given === undefined) return;
     const what = "the given checkpoint";
     try {
-      const vkeys = this.#own;
+      const vkeys = this.#identity.own;
       const bytes = utf8(given);
-      const { checkpoint } = await verifyCheckpoint(this.#crypto, bytes, vkeys, this.#origin ?? "");
+      const { checkpoint } = await verifyCheckpoint(
+        this.#crypto,
+        bytes,
+        vkeys,
+        this.#identity.origin ?? "",
+      );
       const { size, root } = checkpoint;
       if (this.#isRolledBack(size, newest, what, undefined)) return;
       this.#claims.add({ size, root, what, code: "checkpoint", place: {} });
@@ -233,11 +163,11 @@ export class LogCheck {
 
   async #verify(bytes: Uint8Array, what: string) {
     const { note, checkpoint, verified } = await verifyCheckpoint(
-      ...([this.#crypto, bytes, this.#own, this.#origin ?? ""] as const),
+      ...([this.#crypto, bytes, this.#identity.own, this.#identity.origin ?? ""] as const),
     );
-    checkAllSigned(this.#own, verified, what);
-    const ownLines = note.signatures.filter(({ name }) => name === this.#origin);
-    if (ownLines.length > this.#own.length) {
+    checkAllSigned(this.#identity.own, verified, what);
+    const ownLines = note.signatures.filter(({ name }) => name === this.#identity.origin);
+    if (ownLines.length > this.#identity.own.length) {
       throw new CairnError("malformed", `${what} has more signatures of the log than it has keys`);
     }
     if (note.signatures.length > ownLines.length) {
@@ -249,8 +179,13 @@ export class LogCheck {
     return { checkpoint };
   }
 
-  /** Sealed files, then the tail. Returns what lies beyond the commit. */
-  async #checkEntries(newest: Commit, layout: Layout, position: Position): Promise<Rest> {
+  /** Sealed files, then the tail, then what lies beyond the commit. */
+  async #checkEntries(
+    newest: Commit,
+    layout: Layout,
+    position: Position,
+    rest: Rest,
+  ): Promise<void> {
     const { signal } = this.#options;
     const findings = this.#findings;
     const { sha256 } = this.#crypto;
@@ -265,9 +200,7 @@ export class LogCheck {
     if (this.#claims.isWaiting(0)) this.#claims.settle(0, position.edge.root());
     await this.#checkSealed(layout, newest, position, chain, tail);
     tiles.finish();
-    const rest: Rest = { next: [], entries: 0 };
     await this.#checkTails(layout, newest, position, chain, tail, rest);
-    return rest;
   }
 
   async #checkSealed(
@@ -296,7 +229,9 @@ export class LogCheck {
       if (layout.tails.includes(first)) await this.#checkLeftover(first, before, position, tail);
       if (!layout.ids.includes(first)) {
         const path = idSidecarPath(first);
-        findings.note("missing", "the index of event ids is not there; it can be made again", { path });
+        findings.note("missing", "the index of event ids is not there; it can be made again", {
+          path,
+        });
       }
     }
     for (const first of layout.ids) {
@@ -309,15 +244,17 @@ export class LogCheck {
   async #job(first: number, layout: Layout): Promise<SegmentJob> {
     const path = sealedPath(first);
     const byteLength = (await this.#folder.byteLength(path)) ?? 0;
-    const own = reportKeys(this.#crypto, this.#own).map(({ vkey }) => vkey);
-    const idKey = layout.ids.includes(first) ? this.#settings?.idKey : undefined;
-    return { path, byteLength, first, origin: this.#origin, vkeys: own, idKey };
+    const own = reportKeys(this.#crypto, this.#identity.own).map(({ vkey }) => vkey);
+    const idKey = layout.ids.includes(first) ? this.#identity.settings?.idKey : undefined;
+    return { path, byteLength, first, origin: this.#identity.origin, vkeys: own, idKey };
   }
 
   #runJobs(jobs: readonly SegmentJob[], newest: Commit): Promise<SegmentResult[]> {
     return checkSegments(jobs, {
-      ...{ folder: this.#folder, crypto: this.#crypto, workers: this.#options.workers },
-      ...{ signal: this.#options.signal },
+      folder: this.#folder,
+      crypto: this.#crypto,
+      workers: this.#options.workers,
+      signal: this.#options.signal,
       onEntries: (count) => this.#progress(count, newest.size),
     });
   }
@@ -398,7 +335,9 @@ export class LogCheck {
   #progress(count: number, total: number): void {
     this.#entries += count;
     this.#options.onProgress?.({
-      ...{ target: this.#folder.location, entriesDone: this.#entries, entriesTotal: total },
+      target: this.#folder.location,
+      entriesDone: this.#entries,
+      entriesTotal: total,
     });
   }
 
@@ -412,32 +351,40 @@ export class LogCheck {
     }
   }
 
-  #report(newest: Commit | undefined, lastTime: string | undefined, listing: FolderListing): Report {
+  #report(
+    newest: Commit | undefined,
+    lastTime: string | undefined,
+    listing: FolderListing,
+  ): Report {
     const problems = this.#findings.problems();
     const isOk = problems.length === 0;
     const report = {
-      ...{ ok: isOk, verdict: verdictOf(isOk, this.#pinned.length > 0), kind: "log folder" as const },
+      ok: isOk,
+      verdict: verdictOf(isOk, this.#pinned.length > 0),
+      kind: "log folder" as const,
       target: this.#folder.location,
-      ...(this.#origin === undefined ? {} : { origin: this.#origin }),
-      keys: reportKeys(this.#crypto, this.#own),
-      ...(newest === undefined ? {} : { size: newest.size, root: base64(newest.root) }),
-      ...{ entriesChecked: this.#entries, filesChecked: listing.files.size },
+      ...(this.#identity.origin === undefined ? {} : { origin: this.#identity.origin }),
+      keys: reportKeys(this.#crypto, this.#identity.own),
+      ...(newest === undefined
+        ? {}
+        : {
+            size: newest.size,
+            root: base64(newest.root),
+          }),
+      entriesChecked: this.#entries,
+      filesChecked: listing.files.size,
       ...(this.#published === undefined
         ? {}
-        : { checkpoint: this.#published.note, checkpointSize: this.#published.size }),
+        : {
+            checkpoint: this.#published.note,
+            checkpointSize: this.#published.size,
+          }),
       ...(this.#firstTime === undefined ? {} : { firstTime: this.#firstTime }),
       ...(lastTime === undefined ? {} : { lastTime }),
-      ...{ problems, notes: this.#findings.notes(), logs: [] },
+      problems,
+      notes: this.#findings.notes(),
+      logs: [],
     };
     return { ...report, summary: summaryOfLog(report) };
-  }
-}
-
-/** The origin in a note that should be a checkpoint; undefined where it is none. */
-export function originOf(bytes: Uint8Array): string | undefined {
-  try {
-    return parseCheckpoint(parseNote(bytes).text, { allowExtensions: true }).origin;
-  } catch {
-    return undefined;
   }
 }

@@ -49,13 +49,7 @@ export interface KeyReport {
 }
 
 export type TargetKind =
-  | "data folder"
-  | "log folder"
-  | "log address"
-  | "sealed file"
-  | "proof"
-  | "receipt"
-  | "checkpoint";
+  "data folder" | "log folder" | "log address" | "sealed file" | "proof" | "receipt" | "checkpoint";
 
 export interface Report {
   readonly ok: boolean;
@@ -131,7 +125,8 @@ export function verdictOf(isOk: boolean, areKeysFromOutside: boolean): Verdict {
 function finding(code: FindingCode, message: string, place: ErrorPlace): Finding {
   const { seq, path, byte } = place;
   return {
-    ...{ code, message },
+    code,
+    message,
     ...(seq === undefined ? {} : { seq }),
     ...(path === undefined ? {} : { path }),
     ...(byte === undefined ? {} : { byte }),

@@ -52,17 +52,23 @@ export async function appendSealed(
   const { root, prev, lastLeafHash, firstTime, lastTime, derivedFault } = result;
   if (first === 0) onFirst(firstTime);
   if (position.prev !== undefined && !isSameBytes(prev, position.prev)) {
-    const what = "the sealed file does not continue the entry before it: one of the two is another log's";
+    const what =
+      "the sealed file does not continue the entry before it: one of the two is another log's";
     findings.problem("chain", what, { seq: first, path });
     position.isSound = false;
   }
   const firstTimeMs = parseLogTime(firstTime);
   if (firstTimeMs < position.lastTimeMs) {
-    findings.problem("order", `entry ${first} is earlier than the one before it`, { seq: first, path });
+    findings.problem("order", `entry ${first} is earlier than the one before it`, {
+      seq: first,
+      path,
+    });
   }
   if (derivedFault !== undefined) {
     const ids = `index/ids/${String(first).padStart(16, "0")}`;
-    findings.problem("derived", `the index of event ids is damaged: ${derivedFault}`, { path: ids });
+    findings.problem("derived", `the index of event ids is damaged: ${derivedFault}`, {
+      path: ids,
+    });
   }
   if (position.isSound) await settleInside(context, path, edge);
   edge.appendSubtree(segmentLevel, root);
@@ -87,7 +93,10 @@ async function settleInside(context: ChainContext, path: string, edge: RightEdge
       const entries = size - edge.size;
       const whole = Math.floor(entries / bundleEntries);
       for (let tile = 0; tile < whole; tile++) {
-        part.appendSubtree(tileLevel, level1.slice(tile * hashByteLength, (tile + 1) * hashByteLength));
+        part.appendSubtree(
+          tileLevel,
+          level1.slice(tile * hashByteLength, (tile + 1) * hashByteLength),
+        );
       }
       const level0 = entries % bundleEntries === 0 ? level1 : await segment.level0(whole);
       for (let i = 0; i < entries % bundleEntries; i++) {

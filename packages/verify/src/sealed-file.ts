@@ -35,11 +35,18 @@ export async function verifySealedFile(
   let what = "";
   try {
     const { seal, verified } = await checkSegment({
-      ...{ reader: files, path: basename(path), byteLength, crypto },
+      reader: files,
+      path: basename(path),
+      byteLength,
+      crypto,
       ...(vkeys.length === 0 ? {} : { vkeys }),
       onProgress: (entriesDone) => {
         signal?.throwIfAborted();
-        onProgress?.({ target: path, entriesDone, entriesTotal: segmentEntries });
+        onProgress?.({
+          target: path,
+          entriesDone,
+          entriesTotal: segmentEntries,
+        });
       },
     });
     const own = verified.map(({ vkey }) => vkey);
@@ -60,10 +67,17 @@ export async function verifySealedFile(
   const problems = findings.problems();
   const isOk = problems.length === 0;
   const report = {
-    ...{ ok: isOk, verdict: verdictOf(isOk, vkeys.length > 0), kind: "sealed file" as const },
-    ...{ target: path, keys: reportKeys(crypto, vkeys), entriesChecked: 0, filesChecked: 1 },
+    ok: isOk,
+    verdict: verdictOf(isOk, vkeys.length > 0),
+    kind: "sealed file" as const,
+    target: path,
+    keys: reportKeys(crypto, vkeys),
+    entriesChecked: 0,
+    filesChecked: 1,
     ...fields,
-    ...{ problems, notes: findings.notes(), logs: [] },
+    problems,
+    notes: findings.notes(),
+    logs: [],
   };
   return { ...report, summary: summaryOfFile(report, what) };
 }

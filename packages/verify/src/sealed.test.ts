@@ -4,7 +4,9 @@
  * same log verified while it grows.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { before, test } from "node:test";
 import { SeededRandom } from "@cairnlog/testing";
@@ -51,20 +53,17 @@ before(async () => {
 });
 
 /** The log is being written, and real threads look at its real files. */
-async function verifyGrowing(
-  log: Parameters<typeof appendSome>[0],
-  folder: string,
-): Promise<void> {
-  let isDone = false;
+async function verifyGrowing(log: Parameters<typeof appendSome>[0], folder: string): Promise<void> {
+  const state = { isDone: false };
   const growing = (async () => {
-    for (let i = 0; !isDone && i < 400; i++) await appendSome(log, 50, `d${i}`);
+    for (let i = 0; !state.isDone && i < 400; i++) await appendSome(log, 50, `d${i}`);
   })();
   let told = 0;
   const report = await verifyDirectory(folder, {
     workers: 2,
     onProgress: ({ entriesDone }) => (told = entriesDone),
   });
-  isDone = true;
+  state.isDone = true;
   await growing;
   assert.deepEqual(report.problems, []);
   assert.equal(report.entriesChecked, report.size);
@@ -114,12 +113,15 @@ test("sealed files that are lost, cut, or in another's place are noticed", async
     ["cut", withFile(large, second, cut), "sealed"],
     ["first lost", withFile(large, first, undefined), "missing"],
     ["tail lost", withFile(large, tail, undefined), "missing"],
-    ["younger ring", withFile(large, "commits", small.get("commits")!), "rollback"],
+    ["younger ring", withFile(large, "commits", small.get("commits")), "rollback"],
   ];
   for (const [what, files, code] of cases) {
     const { problems, verdict } = await verify(files);
     assert.equal(verdict, "failed", what);
-    assert.ok(problems.some((problem) => problem.code === code), `${what}: ${code}`);
+    assert.ok(
+      problems.some((problem) => problem.code === code),
+      `${what}: ${code}`,
+    );
   }
   const lost = await verify(withFile(large, second, undefined));
   assert.equal(lost.problems[0]!.seq, 65_536);
@@ -135,8 +137,22 @@ test("a tail file beside the sealed one must say the same", async () => {
   assert.equal(report.problems[0]!.path, name);
 });
 
+test("a pipe in a file's place is noticed and not waited for", async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "cairn-verify-"));
+  try {
+    for (const name of ["checkpoint", "commits", "log.json"]) {
+      execFileSync("mkfifo", [path.join(folder, name)]);
+    }
+    const { problems } = await verifyDirectory(folder);
+    const strange = problems.filter(({ code }) => code === "unreadable").map(({ path: at }) => at);
+    assert.deepEqual(strange.sort(), ["checkpoint", "commits", "log.json"]);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+});
+
 test("threads find the same, on real files, and stop when they are told to", async () => {
-  const folder = fs.mkdtempSync(path.join(fs.realpathSync("/tmp"), "cairn-verify-"));
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "cairn-verify-"));
   try {
     const damaged = large.get(second)!.slice();
     damaged[1000]! ^= 4;

@@ -73,16 +73,29 @@ export async function checkJob(
   try {
     const vkeys = job.vkeys.map((vkey) => parseVkey(crypto.sha256, vkey));
     const checked = await checkSegment({
-      ...{ reader: source, path, byteLength, crypto, onProgress },
-      expected: { first, ...(origin === undefined ? {} : { origin }) },
+      reader: source,
+      path,
+      byteLength,
+      crypto,
+      onProgress,
+      expected: {
+        first,
+        ...(origin === undefined ? {} : { origin }),
+      },
       ...(vkeys.length === 0 ? {} : { vkeys }),
     });
     checkAllSigned(vkeys, checked.verified, `the seal of ${path}`);
     const { root, prev, lastLeafHash, firstTime, lastTime, seal } = checked;
     const derivedFault = await findIdFault(job, source, crypto);
     return {
-      ...{ isSound: true, root, prev, lastLeafHash, firstTime, lastTime },
-      ...{ origin: seal.origin, derivedFault },
+      isSound: true,
+      root,
+      prev,
+      lastLeafHash,
+      firstTime,
+      lastTime,
+      origin: seal.origin,
+      derivedFault,
     };
   } catch (error) {
     if (!isCairnError(error)) throw error;
@@ -159,7 +172,8 @@ export class DirectFiles implements SegmentSource {
       if (code === "ENOENT") return undefined;
       if (typeof code !== "string") throw error;
       throw new CairnError("unavailable", `cannot read ${path} (${code})`, {
-        ...{ cause: error, place: { path } },
+        cause: error,
+        place: { path },
       });
     }
   }

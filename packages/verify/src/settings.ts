@@ -76,8 +76,11 @@ export function parseSettings(bytes: Uint8Array): Settings {
     throw refuse("it was edited");
   }
   return {
-    ...{ name: name as string, origin: origin as string, created: created as string },
-    ...{ vkeys: vkeys as string[], idKey: parseHex(idKey as string) },
+    name: name as string,
+    origin: origin as string,
+    created: created as string,
+    vkeys,
+    idKey: parseHex(idKey as string),
   };
 }
 
@@ -103,7 +106,9 @@ export function parseGenesis(bytes: Uint8Array): Genesis {
   if (format !== entryFormat || hash !== "sha256") throw refuse("its format or hash is unknown");
   if (typeof origin !== "string" || !isStrings(keys)) throw refuse("it names no origin or keys");
   return {
-    ...{ origin, vkeys: keys, time: entry.time },
+    origin,
+    vkeys: keys,
+    time: entry.time,
     settingsHash: typeof settings === "string" ? settings : undefined,
   };
 }

@@ -37,11 +37,17 @@ export function summaryOfLogs(target: string, logs: readonly Report[]): Report {
     ? `${logs.length} logs, each ${isVerified ? "verified" : "consistent"}.`
     : `NOT VERIFIED: ${bad.length} of ${logs.length} logs; the first is ${bad[0]!.target}.`;
   return {
-    ...{ ok: isOk, verdict: isVerified ? "verified" : isOk ? "consistent" : "failed" },
-    ...{ kind: "data folder", target, summary, keys: [] },
+    ok: isOk,
+    verdict: isVerified ? "verified" : isOk ? "consistent" : "failed",
+    kind: "data folder",
+    target,
+    summary,
+    keys: [],
     entriesChecked: sum((log) => log.entriesChecked),
     filesChecked: sum((log) => log.filesChecked),
-    ...{ problems: logs.flatMap((log) => log.problems), notes: [], logs },
+    problems: logs.flatMap((log) => log.problems),
+    notes: [],
+    logs,
   };
 }
 

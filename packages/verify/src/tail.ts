@@ -267,7 +267,10 @@ class TailCheck {
       }
       from += chunk.length;
       // Chunks end where sectors do, however the first one began.
-      from -= from % sectorByteLength === 0 || chunk.length < restChunkByteLength ? 0 : from % sectorByteLength;
+      from -=
+        from % sectorByteLength === 0 || chunk.length < restChunkByteLength
+          ? 0
+          : from % sectorByteLength;
     }
     if (torn === undefined) return;
     const what = "an append was not written to its end: nothing in it was acknowledged";

@@ -150,7 +150,8 @@ export class TileWalk {
           return false;
         }
         this.#isOurs = false;
-        const what = "the entries are not Cairn's: their chain and order are not looked at, only the tree";
+        const what =
+          "the entries are not Cairn's: their chain and order are not looked at, only the tree";
         findings.note("entry", what, place);
       }
     }
@@ -172,7 +173,9 @@ export class TileWalk {
 
   #push(level: number, hash: Hash): void {
     const at = (this.#levels[level] ??= {
-      ...{ index: 0, count: 0, hashes: new Uint8Array(tileWidthMax * hashByteLength) },
+      index: 0,
+      count: 0,
+      hashes: new Uint8Array(tileWidthMax * hashByteLength),
     });
     at.hashes.set(hash, at.count * hashByteLength);
     at.count++;

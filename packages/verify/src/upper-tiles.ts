@@ -56,7 +56,9 @@ export class UpperTiles {
   /** Tiles that remain have no entries below them. */
   finish(): void {
     for (const path of this.#left) {
-      this.#findings.problem("derived", "there are no sealed entries that this tile is of", { path });
+      this.#findings.problem("derived", "there are no sealed entries that this tile is of", {
+        path,
+      });
     }
   }
 
@@ -70,7 +72,8 @@ export class UpperTiles {
       } else if (isKnown && !isSameBytes(found, tile)) {
         const byte = found.findIndex((each, i) => each !== tile[i]);
         this.#findings.problem("derived", "the tile is not what the sealed files hash to", {
-          ...{ path, byte: byte < 0 ? found.length : byte },
+          path,
+          byte: byte < 0 ? found.length : byte,
         });
       }
     } catch (error) {

@@ -66,7 +66,9 @@ function baseOf(url: string): string {
   try {
     parsed = new URL(url);
   } catch (cause) {
-    throw new CairnError("usage", `not an address: ${JSON.stringify(url.slice(0, 200))}`, { cause });
+    throw new CairnError("usage", `not an address: ${JSON.stringify(url.slice(0, 200))}`, {
+      cause,
+    });
   }
   const isPlain = parsed.search === "" && parsed.hash === "" && parsed.username === "";
   if (!["http:", "https:"].includes(parsed.protocol) || !isPlain) {
@@ -159,10 +161,19 @@ class UrlCheck {
     await this.#claimGiven(claims, checkpoint);
     const { onProgress, signal } = this.#options;
     const walk = new TileWalk({
-      ...{ fetcher: this.#fetcher, crypto: this.#crypto, findings: this.#findings, claims, size },
-      ...{ parallel: this.#options.parallel ?? parallelDefault, signal },
+      fetcher: this.#fetcher,
+      crypto: this.#crypto,
+      findings: this.#findings,
+      claims,
+      size,
+      parallel: this.#options.parallel ?? parallelDefault,
+      signal,
       onEntries: (entriesDone) =>
-        onProgress?.({ target: this.#base, entriesDone, entriesTotal: size }),
+        onProgress?.({
+          target: this.#base,
+          entriesDone,
+          entriesTotal: size,
+        }),
     });
     await walk.run();
     return walk;
@@ -198,19 +209,27 @@ class UrlCheck {
     const problems = this.#findings.problems();
     const isOk = problems.length === 0;
     const report = {
-      ...{ ok: isOk, verdict: verdictOf(isOk, this.#pinned.length > 0), kind: "log address" as const },
+      ok: isOk,
+      verdict: verdictOf(isOk, this.#pinned.length > 0),
+      kind: "log address" as const,
       target: this.#base,
       keys: reportKeys(this.#crypto, this.#own),
-      ...{ entriesChecked: walk?.entries ?? 0, filesChecked: walk?.files ?? 1 },
+      entriesChecked: walk?.entries ?? 0,
+      filesChecked: walk?.files ?? 1,
       ...(checkpoint === undefined
         ? {}
         : {
-            ...{ origin: checkpoint.origin, size: checkpoint.size, root: base64(checkpoint.root) },
-            ...{ checkpoint: parseUtf8(bytes), checkpointSize: checkpoint.size },
+            origin: checkpoint.origin,
+            size: checkpoint.size,
+            root: base64(checkpoint.root),
+            checkpoint: parseUtf8(bytes),
+            checkpointSize: checkpoint.size,
           }),
       ...(walk?.firstTime === undefined ? {} : { firstTime: walk.firstTime }),
       ...(walk?.lastTime === undefined ? {} : { lastTime: walk.lastTime }),
-      ...{ problems, notes: this.#findings.notes(), logs: [] },
+      problems,
+      notes: this.#findings.notes(),
+      logs: [],
     };
     return { ...report, summary: summaryOfLog(report) };
   }

@@ -13,7 +13,12 @@ import { asciiJson, safeText } from "../safe-text.ts";
 
 export const appendCommand: CommandSpec = {
   name: "append",
-  parameters: [{ usage: "[file]", about: "events: one JSON object a line, a JSON array, or one object; - is standard input" }],
+  parameters: [
+    {
+      usage: "[file]",
+      about: "events: one JSON object a line, a JSON array, or one object; - is standard input",
+    },
+  ],
   summary: "record events",
   description:
     "Records events in a log: through a server (--url, --key), or in a data folder that no other process holds (--data). " +
@@ -26,17 +31,36 @@ export const appendCommand: CommandSpec = {
     { flags: "--action <action>", about: "what was done" },
     { flags: "--target <type:id>", about: "what it was done to; may be repeated", isList: true },
     { flags: "--outcome <outcome>", about: "success, failure, denied or unknown" },
-    { flags: "--detail <name=value>", about: "a member of details, a text; may be repeated", isList: true },
+    {
+      flags: "--detail <name=value>",
+      about: "a member of details, a text; may be repeated",
+      isList: true,
+    },
     { flags: "--id <id>", about: "the event's id (default: a new one)" },
     { flags: "--time <time>", about: "when it happened (default: now)" },
     { flags: "--trace <traceparent>", about: "W3C traceparent" },
-    { flags: "--receipt <form>", about: "full prints each receipt with its proof, as JSON; short is the default" },
-    { flags: "--source <alias>", about: "with a data folder: the alias to record under (default: cli)" },
+    {
+      flags: "--receipt <form>",
+      about: "full prints each receipt with its proof, as JSON; short is the default",
+    },
+    {
+      flags: "--source <alias>",
+      about: "with a data folder: the alias to record under (default: cli)",
+    },
   ],
   examples: [
-    { line: "cairn append --type deployment.finished --actor alice@example.com --action deploy --target service:orders --outcome success", about: "record one event" },
-    { line: "cairn append events.ndjson --url https://audit.example.com --key-file writer.key", about: "send a file to a server" },
-    { line: "cairn append - --receipt full", about: "record what comes on standard input, with full receipts" },
+    {
+      line: "cairn append --type deployment.finished --actor alice@example.com --action deploy --target service:orders --outcome success",
+      about: "record one event",
+    },
+    {
+      line: "cairn append events.ndjson --url https://audit.example.com --key-file writer.key",
+      about: "send a file to a server",
+    },
+    {
+      line: "cairn append - --receipt full",
+      about: "record what comes on standard input, with full receipts",
+    },
   ],
   run,
 };
@@ -47,7 +71,10 @@ async function run(context: CommandContext): Promise<Exit> {
   const { options, parameters, io } = context;
   const receipt = options.text("receipt") ?? "short";
   if (receipt !== "full" && receipt !== "short") {
-    throw new CairnError("usage", `--receipt: expected full or short, not ${JSON.stringify(receipt)}`);
+    throw new CairnError(
+      "usage",
+      `--receipt: expected full or short, not ${JSON.stringify(receipt)}`,
+    );
   }
   const event = eventFromFlags(context);
   const [file] = parameters;
@@ -55,7 +82,10 @@ async function run(context: CommandContext): Promise<Exit> {
     throw new CairnError("usage", "give events in a file, or one by flags, not both");
   }
   if (event === undefined && file === undefined && io.isTerminal.stdin) {
-    throw new CairnError("usage", "there is nothing to record: name a file, - for standard input, or --type, --actor and --action");
+    throw new CairnError(
+      "usage",
+      "there is nothing to record: name a file, - for standard input, or --type, --actor and --action",
+    );
   }
   const sink = await openSink(context, options.text("source") ?? "cli");
   try {
@@ -149,7 +179,8 @@ async function report(
     tally.add(outcome);
     const { seq, leafHash, duplicate, proof } = outcome;
     const known = duplicate ? { duplicate } : {};
-    if (form === "full") lines.push(receiptText({ origin, seq, leafHash, ...known, proof, checkpoint }));
+    if (form === "full")
+      lines.push(receiptText({ origin, seq, leafHash, ...known, proof, checkpoint }));
     else if (output.isJson) lines.push(asciiJson({ seq, leafHash, ...known }));
     else {
       const note = duplicate ? output.paint("dim", "  recorded before") : "";
@@ -175,10 +206,14 @@ function eventFromFlags({ options, io }: CommandContext): InputBody | undefined 
     time: formatLogTime(timeMs ?? io.now()),
     actor: { id: options.text("actor") },
     action: options.text("action"),
-    ...(targets.length > 0 ? { targets: targets.map((text) => pair(text, ":", "--target", ["type", "id"])) } : {}),
+    ...(targets.length > 0
+      ? { targets: targets.map((text) => pair(text, ":", "--target", ["type", "id"])) }
+      : {}),
     outcome: options.text("outcome"),
     trace: options.text("trace"),
-    ...(details.length > 0 ? { details: Object.assign({}, ...details.map(detailOf)) as object } : {}),
+    ...(details.length > 0
+      ? { details: Object.assign({}, ...details.map(detailOf)) as object }
+      : {}),
   };
   return { form: "one", bytes: utf8(JSON.stringify(event)), nameOf: () => "the event" };
 }
@@ -198,5 +233,8 @@ function pair(
   if (at > 0 && at < text.length - 1) {
     return { [first]: text.slice(0, at), [second]: text.slice(at + 1) };
   }
-  throw new CairnError("usage", `${flag}: expected ${first}${separator}${second}, not ${JSON.stringify(text.slice(0, 80))}`);
+  throw new CairnError(
+    "usage",
+    `${flag}: expected ${first}${separator}${second}, not ${JSON.stringify(text.slice(0, 80))}`,
+  );
 }

@@ -19,7 +19,10 @@ export const configPrintCommand: CommandSpec = {
   settings: settingNames.filter((name) => !["json", "color", "logLevel"].includes(name)),
   examples: [
     { line: "cairn config print", about: "what holds here" },
-    { line: "cairn config print --config /etc/cairn.yaml --json", about: "check a file before it is used" },
+    {
+      line: "cairn config print --config /etc/cairn.yaml --json",
+      about: "check a file before it is used",
+    },
   ],
   async run({ config, output }: CommandContext): Promise<0> {
     if (config.file !== undefined) output.note(`Read ${config.file}`);
@@ -28,11 +31,15 @@ export const configPrintCommand: CommandSpec = {
       const value = shownValue(name, text);
       if (output.isJson) {
         const names = { flag: `--${flagOf(name)}`, variable: variableOf(name), key: keyOf(name) };
-        await output.line(asciiJson({ setting: name, value: value ?? null, from: level, place, ...names }));
+        await output.line(
+          asciiJson({ setting: name, value: value ?? null, from: level, place, ...names }),
+        );
         continue;
       }
       const from = level === "default" ? "default" : place;
-      await output.line(`${keyOf(name).padEnd(28)} ${safeText(value ?? "-").padEnd(28)} ${output.paint("dim", from)}`);
+      await output.line(
+        `${keyOf(name).padEnd(28)} ${safeText(value ?? "-").padEnd(28)} ${output.paint("dim", from)}`,
+      );
     }
     return 0;
   },
@@ -41,7 +48,8 @@ export const configPrintCommand: CommandSpec = {
 export const configSchemaCommand: CommandSpec = {
   name: "config schema",
   summary: "print the JSON Schema of cairn.yaml",
-  description: "Prints the JSON Schema of cairn.yaml, for editors and for checks. It is also docs/cairn.schema.json.",
+  description:
+    "Prints the JSON Schema of cairn.yaml, for editors and for checks. It is also docs/cairn.schema.json.",
   settings: [],
   examples: [{ line: "cairn config schema", about: "give it to your editor" }],
   async run({ output }: CommandContext): Promise<0> {

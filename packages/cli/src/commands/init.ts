@@ -18,17 +18,30 @@ export const initCommand: CommandSpec = {
     "The API key is shown once. Give the log's verifier keys to whoever is to check it, another way than through the server.",
   settings: ["data", "log"],
   options: [
-    { flags: "--origin <name>", about: "the log's identity for ever, as audit.example.com/logs/main (default: <machine>/logs/<log>)" },
+    {
+      flags: "--origin <name>",
+      about:
+        "the log's identity for ever, as audit.example.com/logs/main (default: <machine>/logs/<log>)",
+    },
     { flags: "--public", about: "anybody may read the log's tiles, entries included" },
     { flags: "--source <alias>", about: "the alias of whoever uses the API key (default: api)" },
     { flags: "--no-key", about: "make no API key" },
-    { flags: "--succeeds <file>", about: "a file with the last checkpoint of a log that this one follows" },
+    {
+      flags: "--succeeds <file>",
+      about: "a file with the last checkpoint of a log that this one follows",
+    },
     { flags: "--reason <text>", about: "why it follows; goes into entry 0" },
   ],
   examples: [
     { line: "cairn init", about: "make the log main in ./cairn-data" },
-    { line: "cairn init --data /var/lib/cairn --log payments --origin audit.example.com/logs/payments", about: "with a name of your own, which is better" },
-    { line: 'cairn init --log main-2 --succeeds old/main/checkpoint --reason "disk lost entries 81 to 90"', about: "go on after a log that was damaged" },
+    {
+      line: "cairn init --data /var/lib/cairn --log payments --origin audit.example.com/logs/payments",
+      about: "with a name of your own, which is better",
+    },
+    {
+      line: 'cairn init --log main-2 --succeeds old/main/checkpoint --reason "disk lost entries 81 to 90"',
+      about: "go on after a log that was damaged",
+    },
   ],
   run,
 };
@@ -39,7 +52,9 @@ async function run({ io, output, config, options }: CommandContext): Promise<0> 
   checkOriginArgument(origin);
   const succeeds = readSuccession(io.cwd, options.text("succeeds"), options.text("reason"));
   const log = await createLog(filesStore({ folder: data }), {
-    ...{ name, origin, isPublic: options.has("public") },
+    name,
+    origin,
+    isPublic: options.has("public"),
     ...(succeeds === undefined ? {} : { succeeds }),
   });
   const { vkeys } = log;
@@ -47,7 +62,12 @@ async function run({ io, output, config, options }: CommandContext): Promise<0> 
   const created = options.isOn("key")
     ? createKey(
         data,
-        { source: options.text("source") ?? "api", logs: [name], scopes: ["write", "read"], description: "made by cairn init" },
+        {
+          source: options.text("source") ?? "api",
+          logs: [name],
+          scopes: ["write", "read"],
+          description: "made by cairn init",
+        },
         io.now(),
       )
     : undefined;
@@ -61,9 +81,13 @@ async function run({ io, output, config, options }: CommandContext): Promise<0> 
   for (const line of describeVkeys(vkeys)) await output.line(`  ${line}`);
   if (created !== undefined) {
     await output.line(`\n  API key      ${output.paint("bold", created.token)}`);
-    await output.line("               may write and read; shown only now: `cairn keys create` makes another one");
+    await output.line(
+      "               may write and read; shown only now: `cairn keys create` makes another one",
+    );
   }
-  await output.line(`\nKeep ${data}/${name}/keys secret, and back it up. Give the verifier keys to whoever checks the log.`);
+  await output.line(
+    `\nKeep ${data}/${name}/keys secret, and back it up. Give the verifier keys to whoever checks the log.`,
+  );
   await output.line(`Next: cairn serve --data ${data}`);
   return 0;
 }
@@ -72,7 +96,9 @@ function checkOriginArgument(origin: string): void {
   try {
     checkOrigin(origin);
   } catch (cause) {
-    throw new CairnError("usage", `--origin: ${cause instanceof Error ? cause.message : ""}`, { cause });
+    throw new CairnError("usage", `--origin: ${cause instanceof Error ? cause.message : ""}`, {
+      cause,
+    });
   }
 }
 

@@ -12,15 +12,27 @@ export const keysCreateCommand: CommandSpec = {
     "Makes an API key and shows it, once: only its hash is stored. Works while a server runs on the same data folder.",
   settings: ["data"],
   options: [
-    { flags: "--source <alias>", about: "the alias under which logs record what this key sends (default: api)" },
+    {
+      flags: "--source <alias>",
+      about: "the alias under which logs record what this key sends (default: api)",
+    },
     { flags: "--logs <names>", about: "logs, with commas between them, or * for all (default: *)" },
     { flags: "--scopes <scopes>", about: "write, read, operate (default: write,read)" },
-    { flags: "--expires <time>", about: "90d, 2027-01-01, or 2027-01-01T00:00:00Z (default: never)" },
+    {
+      flags: "--expires <time>",
+      about: "90d, 2027-01-01, or 2027-01-01T00:00:00Z (default: never)",
+    },
     { flags: "--description <text>", about: "a note for people" },
   ],
   examples: [
-    { line: "cairn keys create --source ci --scopes write --logs main --expires 90d", about: "a key for CI that can only write" },
-    { line: "cairn keys create --source admin --scopes write,read,operate", about: "a key that may also create logs and see metrics" },
+    {
+      line: "cairn keys create --source ci --scopes write --logs main --expires 90d",
+      about: "a key for CI that can only write",
+    },
+    {
+      line: "cairn keys create --source admin --scopes write,read,operate",
+      about: "a key that may also create logs and see metrics",
+    },
   ],
   async run({ config, options, output, io }: CommandContext): Promise<0> {
     const { data } = config.values;
@@ -46,7 +58,9 @@ export const keysCreateCommand: CommandSpec = {
       return 0;
     }
     await output.line(token);
-    output.note(`It records as ${key.source}, may ${key.scopes.join(", ")}, for ${key.logs.join(", ")}. Shown only now.`);
+    output.note(
+      `It records as ${key.source}, may ${key.scopes.join(", ")}, for ${key.logs.join(", ")}. Shown only now.`,
+    );
     return 0;
   },
 };
@@ -54,7 +68,8 @@ export const keysCreateCommand: CommandSpec = {
 export const keysListCommand: CommandSpec = {
   name: "keys list",
   summary: "list API keys",
-  description: "Lists the API keys of a data folder. The keys themselves cannot be shown: only their hashes are stored.",
+  description:
+    "Lists the API keys of a data folder. The keys themselves cannot be shown: only their hashes are stored.",
   settings: ["data"],
   examples: [{ line: "cairn keys list", about: "who may do what" }],
   async run({ config, output, io }: CommandContext): Promise<0> {
@@ -69,7 +84,11 @@ export const keysListCommand: CommandSpec = {
       const until = key.expires === undefined ? "never expires" : `expires ${key.expires}`;
       const isOver = key.expires !== undefined && key.expires <= formatLogTime(io.now());
       const fields = [
-        ...[key.id, key.source, key.scopes.join(","), key.logs.join(","), `made ${key.created}`],
+        key.id,
+        key.source,
+        key.scopes.join(","),
+        key.logs.join(","),
+        `made ${key.created}`,
         isOver ? output.paint("bad", until) : until,
         safeText(key.description ?? ""),
       ];
@@ -81,7 +100,9 @@ export const keysListCommand: CommandSpec = {
 
 export const keysRevokeCommand: CommandSpec = {
   name: "keys revoke",
-  parameters: [{ usage: "<id>", about: "as `cairn keys list` shows it: the middle part of the key" }],
+  parameters: [
+    { usage: "<id>", about: "as `cairn keys list` shows it: the middle part of the key" },
+  ],
   summary: "revoke an API key",
   description: "Removes an API key. A running server refuses it within a second.",
   settings: ["data"],
@@ -91,7 +112,9 @@ export const keysRevokeCommand: CommandSpec = {
     // Who pastes the whole key means the key.
     const id = /^cairn_([a-z0-9]+)_/.exec(parameters[0]!)?.[1] ?? parameters[0]!;
     const key = revokeKey(config.values.data, id);
-    await output.line(output.isJson ? asciiJson({ revoked: shown(key) }) : `Revoked ${key.id} (${key.source}).`);
+    await output.line(
+      output.isJson ? asciiJson({ revoked: shown(key) }) : `Revoked ${key.id} (${key.source}).`,
+    );
     return 0;
   },
 };
@@ -107,5 +130,8 @@ function listOf(text: string): string[] {
 function parseScope(text: string): Scope {
   const scope = scopes.find((each) => each === text);
   if (scope !== undefined) return scope;
-  throw new CairnError("usage", `--scopes: expected ${scopes.join(", ")}, not ${JSON.stringify(text)}`);
+  throw new CairnError(
+    "usage",
+    `--scopes: expected ${scopes.join(", ")}, not ${JSON.stringify(text)}`,
+  );
 }

@@ -24,7 +24,9 @@ export const logsListCommand: CommandSpec = {
       if (output.isJson) await output.line(asciiJson(log));
       else {
         const size = `${log.size} entries`;
-        await output.line(`${safeText(log.name)}  ${size}  ${safeText(log.origin)}${log.public ? "  public" : ""}`);
+        await output.line(
+          `${safeText(log.name)}  ${size}  ${safeText(log.origin)}${log.public ? "  public" : ""}`,
+        );
       }
     }
     if (logs.length === 0) output.note("There are no logs. Make one with: cairn init");
@@ -40,11 +42,17 @@ export const logsCreateCommand: CommandSpec = {
     "Makes a log: through a server, with an API key that may operate, or in a data folder. A server that runs on that folder does not see a log made behind its back until it starts again.",
   settings: ["data", "url", "key", "keyFile"],
   options: [
-    { flags: "--origin <name>", about: "the log's identity for ever (default: <machine>/logs/<name>)" },
+    {
+      flags: "--origin <name>",
+      about: "the log's identity for ever (default: <machine>/logs/<name>)",
+    },
     { flags: "--public", about: "anybody may read the log's tiles, entries included" },
   ],
   examples: [
-    { line: "cairn logs create payments --origin audit.example.com/logs/payments", about: "one log for each domain of trust" },
+    {
+      line: "cairn logs create payments --origin audit.example.com/logs/payments",
+      about: "one log for each domain of trust",
+    },
   ],
   async run({ config, output, io, parameters, options }: CommandContext): Promise<0> {
     const target = chooseTarget(config);
@@ -55,9 +63,17 @@ export const logsCreateCommand: CommandSpec = {
     if (target.kind === "server") made = await createServerLog(target, wanted);
     else {
       const log = await createLog(filesStore({ folder: target.folder }), {
-        ...{ name, origin: origin ?? defaultOrigin(io.hostName, name), isPublic: wanted.public },
+        name,
+        origin: origin ?? defaultOrigin(io.hostName, name),
+        isPublic: wanted.public,
       });
-      made = { name, origin: log.origin, vkeys: log.vkeys, public: log.isPublic, size: log.status().size };
+      made = {
+        name,
+        origin: log.origin,
+        vkeys: log.vkeys,
+        public: log.isPublic,
+        size: log.status().size,
+      };
       await log.close();
     }
     await printLog(output, made);
@@ -75,7 +91,10 @@ export const logsShowCommand: CommandSpec = {
   options: [{ flags: "--vkeys", about: "print the verifier keys and nothing else, one a line" }],
   examples: [
     { line: "cairn logs show main", about: "who the log is" },
-    { line: "cairn logs show main --vkeys > main.vkeys", about: "the keys that auditors need, in a file" },
+    {
+      line: "cairn logs show main --vkeys > main.vkeys",
+      about: "the keys that auditors need, in a file",
+    },
   ],
   async run(context: CommandContext): Promise<0> {
     const [name = context.config.values.log] = context.parameters;

@@ -1,4 +1,6 @@
-/** `cairn proof`: what proves an entry, or that a log only grew, to whoever has its verifier keys. */
+/**
+ * `cairn proof`: what proves an entry, or that a log only grew, to whoever has its verifier keys.
+ */
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CairnError } from "@cairnlog/core";
@@ -16,19 +18,28 @@ export const proofCommand: CommandSpec = {
   settings: ["data", "url", "log", "key", "keyFile"],
   options: [
     { flags: "--out <path>", about: "write it to a file, which must not exist yet" },
-    { flags: "--consistency <size...>", about: "two sizes of the log; the second one defaults to its size now" },
+    {
+      flags: "--consistency <size...>",
+      about: "two sizes of the log; the second one defaults to its size now",
+    },
   ],
   examples: [
     { line: "cairn proof 42 --out 42.tlog-proof", about: "keep a proof of entry 42" },
     { line: "cairn proof 42 --json", about: "the same as a receipt" },
-    { line: "cairn proof --consistency 100 200", about: "prove that nothing among the first 100 entries changed" },
+    {
+      line: "cairn proof --consistency 100 200",
+      about: "prove that nothing among the first 100 entries changed",
+    },
   ],
   async run(context: CommandContext): Promise<0> {
     const { options, parameters, output, io } = context;
     const sizes = options.list("consistency").map((text) => parseCount(text, "--consistency"));
     const [seq] = parameters;
     if ((seq === undefined) === (sizes.length === 0) || sizes.length > 2) {
-      throw new CairnError("usage", "name one entry (`cairn proof 42`), or two sizes (`cairn proof --consistency 100 200`)");
+      throw new CairnError(
+        "usage",
+        "name one entry (`cairn proof 42`), or two sizes (`cairn proof --consistency 100 200`)",
+      );
     }
     const text =
       seq === undefined

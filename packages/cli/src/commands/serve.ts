@@ -1,4 +1,7 @@
-/** `cairn serve`: all logs of a data folder behind one server, until a signal or a log that cannot go on ends it. */
+/**
+ * `cairn serve`: all logs of a data folder behind one server, until a signal or a log that cannot
+ * go on ends it.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { CairnError, errorTable } from "@cairnlog/core";
 import { apiKeysPath, createServer, keyRing, type CairnServer } from "@cairnlog/server";
@@ -32,7 +35,10 @@ export const serveCommand: CommandSpec = {
   ],
   examples: [
     { line: "cairn serve", about: "serve ./cairn-data at http://127.0.0.1:8080" },
-    { line: "cairn serve --data /var/lib/cairn --listen 0.0.0.0:443 --host-name audit.example.com --tls-cert cert.pem --tls-key key.pem", about: "serve a network, with TLS" },
+    {
+      line: "cairn serve --data /var/lib/cairn --listen 0.0.0.0:443 --host-name audit.example.com --tls-cert cert.pem --tls-key key.pem",
+      about: "serve a network, with TLS",
+    },
   ],
   run,
 };
@@ -45,9 +51,13 @@ async function run(context: CommandContext): Promise<Exit> {
   const store = filesStore({ folder: data });
   const tls = readTls(values);
   if (!existsSync(data) || ((await store.logs()).length === 0 && !existsSync(apiKeysPath(data)))) {
-    throw new CairnError("not_found", `there is no log in ${data}: make one with \`cairn init --data ${data}\``, {
-      place: { path: data },
-    });
+    throw new CairnError(
+      "not_found",
+      `there is no log in ${data}: make one with \`cairn init --data ${data}\``,
+      {
+        place: { path: data },
+      },
+    );
   }
   const logs = new FolderRegistry(store, io.hostName, {
     publishIntervalMs: values.publishInterval,
@@ -70,7 +80,9 @@ async function run(context: CommandContext): Promise<Exit> {
     const ended = await Promise.race([failed.promise, aborted(io.interrupted)]);
     if (ended === undefined) return await stop(context, server, logs);
     output.error(describeError(ended));
-    output.error("cairn: the server ends, so that nothing false is signed. What was acknowledged is safe.");
+    output.error(
+      "cairn: the server ends, so that nothing false is signed. What was acknowledged is safe.",
+    );
     await server.stop();
     return errorTable[ended.code].exit;
   } finally {
@@ -92,7 +104,11 @@ async function announce(output: Output, url: string, logs: FolderRegistry): Prom
   output.note("Ctrl-C stops it.");
 }
 
-async function stop({ output }: CommandContext, server: CairnServer, logs: FolderRegistry): Promise<0> {
+async function stop(
+  { output }: CommandContext,
+  server: CairnServer,
+  logs: FolderRegistry,
+): Promise<0> {
   output.note("Stopping: what was accepted is committed and answered.");
   await server.stop();
   await logs.closeAll();
@@ -112,7 +128,10 @@ function readPem(path: string): Buffer {
     return readFileSync(path);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CairnError("usage", `the file for TLS cannot be read: ${why}`, { cause, place: { path } });
+    throw new CairnError("usage", `the file for TLS cannot be read: ${why}`, {
+      cause,
+      place: { path },
+    });
   }
 }
 

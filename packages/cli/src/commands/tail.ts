@@ -16,15 +16,24 @@ export const tailCommand: CommandSpec = {
   options: [
     { flags: "--from <seq>", about: "the first entry" },
     { flags: "--to <seq>", about: "the entry to stop before" },
-    { flags: "--since <time>", about: "entries committed from then on: 2h, 15m, 2026-11-23, 2026-11-23T05:00:00Z" },
+    {
+      flags: "--since <time>",
+      about: "entries committed from then on: 2h, 15m, 2026-11-23, 2026-11-23T05:00:00Z",
+    },
     { flags: "--until <time>", about: "entries committed before" },
-    { flags: "-n, --limit <number>", about: "how many at most; without a range the last ones (default there: 10)" },
+    {
+      flags: "-n, --limit <number>",
+      about: "how many at most; without a range the last ones (default there: 10)",
+    },
     { flags: "-f, --follow", about: "go on with what is recorded from now on, until Ctrl-C" },
   ],
   examples: [
     { line: "cairn tail -f", about: "the last entries, and new ones as they come" },
     { line: "cairn tail --since 2h --until 1h", about: "an hour, an hour ago" },
-    { line: "cairn tail --from 0 --json --url http://127.0.0.1:8080", about: "everything, as NDJSON" },
+    {
+      line: "cairn tail --from 0 --json --url http://127.0.0.1:8080",
+      about: "everything, as NDJSON",
+    },
   ],
   async run(context: CommandContext): Promise<0> {
     const { io, output, options } = context;
@@ -42,7 +51,13 @@ export const tailCommand: CommandSpec = {
       start = Math.max(0, (await view.describe()).size - (limit ?? shownByDefault));
     }
     const signal = AbortSignal.any([io.interrupted, output.closed]);
-    const range = { from: start, to, sinceMs, untilMs, limit: follow && !hasStart ? undefined : limit };
+    const range = {
+      from: start,
+      to,
+      sinceMs,
+      untilMs,
+      limit: follow && !hasStart ? undefined : limit,
+    };
     for await (const { bytes } of view.entries({ ...range, follow, signal })) {
       await printEntry(output, bytes, "line");
     }

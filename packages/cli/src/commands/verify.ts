@@ -13,7 +13,11 @@ import { printReport } from "../print-report.ts";
 export const verifyCommand: CommandSpec = {
   name: "verify",
   parameters: [
-    { usage: "[target]", about: "a data folder, a log's folder, a URL, a sealed file, a proof, a receipt or a checkpoint (default: the setting data)" },
+    {
+      usage: "[target]",
+      about:
+        "a data folder, a log's folder, a URL, a sealed file, a proof, a receipt or a checkpoint (default: the setting data)",
+    },
   ],
   summary: "check all of a log, or a proof",
   description:
@@ -22,14 +26,27 @@ export const verifyCommand: CommandSpec = {
     "Exit status: 0 good, 1 not proven, 2 usage, 3 not to be read.",
   settings: ["data", "log", "key", "keyFile"],
   options: [
-    { flags: "--vkey <key>", about: "a verifier key of the log, or a file with one a line; may be repeated", isList: true },
-    { flags: "--checkpoint <path>", about: "a checkpoint from elsewhere, which the log must extend" },
+    {
+      flags: "--vkey <key>",
+      about: "a verifier key of the log, or a file with one a line; may be repeated",
+      isList: true,
+    },
+    {
+      flags: "--checkpoint <path>",
+      about: "a checkpoint from elsewhere, which the log must extend",
+    },
     { flags: "--entry <path>", about: "with a receipt: the entry that it is for, byte for byte" },
   ],
   examples: [
     { line: "cairn verify", about: "all logs in ./cairn-data" },
-    { line: "cairn verify /mnt/copy/main --vkey main.vkeys --checkpoint last-year.checkpoint", about: "a copy, with keys and a checkpoint that you kept" },
-    { line: "cairn verify https://audit.example.com --log payments --key-file reader.key --vkey main.vkeys", about: "a server, entry by entry" },
+    {
+      line: "cairn verify /mnt/copy/main --vkey main.vkeys --checkpoint last-year.checkpoint",
+      about: "a copy, with keys and a checkpoint that you kept",
+    },
+    {
+      line: "cairn verify https://audit.example.com --log payments --key-file reader.key --vkey main.vkeys",
+      about: "a server, entry by entry",
+    },
     { line: "cairn verify 42.tlog-proof --vkey main.vkeys", about: "one proof, without the log" },
   ],
   run,
@@ -46,8 +63,12 @@ async function run({ io, output, config, options, parameters }: CommandContext):
   try {
     report = await verifyTarget(target, {
       ...(vkeys.length === 0 ? {} : { vkeys }),
-      ...(checkpoint === undefined ? {} : { checkpoint: readArgument(io.cwd, checkpoint, "--checkpoint") }),
-      ...(entry === undefined ? {} : { entry: withoutNewline(readArgument(io.cwd, entry, "--entry")) }),
+      ...(checkpoint === undefined
+        ? {}
+        : { checkpoint: readArgument(io.cwd, checkpoint, "--checkpoint") }),
+      ...(entry === undefined
+        ? {}
+        : { entry: withoutNewline(readArgument(io.cwd, entry, "--entry")) }),
       ...(isNamed ? { log: values.log } : {}),
       ...(key === undefined ? {} : { key }),
       onProgress: progressBar(output, () => io.now()),
@@ -55,7 +76,9 @@ async function run({ io, output, config, options, parameters }: CommandContext):
     });
   } catch (error) {
     if (!io.interrupted.aborted) throw error;
-    throw new CairnError("unavailable", `interrupted: nothing is proven about ${target}`, { cause: error });
+    throw new CairnError("unavailable", `interrupted: nothing is proven about ${target}`, {
+      cause: error,
+    });
   }
   if (output.isJson) await output.line(asciiJson(report));
   else await printReport(output, report);

@@ -1,0 +1,229 @@
+/**
+ * Puts an open log together: what lies on the medium becomes memory (`opening.ts`), then writer, publisher, sealer and
+ * history are made around it, and what opening has to tell is recorded first.
+ */
+import {
+  CairnError,
+  genesisPrev,
+  isSameBytes,
+  parseUtf8,
+  parseVkey,
+  verifyCheckpoint,
+  type Crypto,
+} from "@cairnlog/core";
+import { nodeCrypto, randomBytes as systemRandomBytes } from "@cairnlog/crypto";
+import type { LogStore } from "@cairnlog/store";
+import { systemClock, type Clock } from "./clock.ts";
+import { CommitBuilder } from "./commit-builder.ts";
+import { Duplicates } from "./duplicates.ts";
+import { History } from "./history.ts";
+import { IdHasher } from "./id-table.ts";
+import { interruptedCreation, type KeyReader, type LogIdentity } from "./identity.ts";
+import type { Log, SignedCheckpoint } from "./log.ts";
+import { openState, type Opened } from "./opening.ts";
+import { OpenedLog } from "./opened-log.ts";
+import { checkpointPath, Publisher } from "./publisher.ts";
+import { Sealer } from "./sealer.ts";
+import { logCreated, logRecovered, type Succession } from "./system-events.ts";
+import { TailRoom } from "./tail-room.ts";
+import { defaultWriterLimits, Writer, type WriterLimits } from "./writer.ts";
+export interface LogOptions {
+  readonly clock?: Clock;
+  /** Fresh random bytes: salts, nonces, the key of id hashes. */
+  readonly randomBytes?: (byteLength: number) => Uint8Array;
+  readonly crypto?: Crypto;
+  /** Makes a signer of a key file's content. Default: the platform's own. */
+  readonly readKey?: KeyReader;
+  readonly limits?: Partial<WriterLimits>;
+  /** How often the published checkpoint moves, at most. Default 1,000 ms. */
+  readonly publishIntervalMs?: number;
+  /** The log can't go on: a sync failed, or what it signs from was tampered with. A server ends its process here. */
+  readonly onFailure?: (error: CairnError) => void;
+}
+
+/** Given where the log may be without entry 0 still. */
+export interface Birth {
+  readonly succeeds: Succession | undefined;
+}
+
+/** Opens the log in `store`, which is held. The caller closes it where this throws. */
+export async function openStored(
+  store: LogStore,
+  identity: LogIdentity,
+  options: LogOptions,
+  birth: Birth | undefined,
+): Promise<Log> {
+  const { randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
+  const idHasher = new IdHasher(identity.settings.idKey);
+  const state = await openState(store, crypto.sha256, idHasher);
+  if (birth === undefined && state.tree.size === 0) throw interruptedCreation(store);
+  const history = new History(store, state.tree, crypto.sha256);
+  const { commit, recovered } = state;
+  const found: Found = {
+    store,
+    identity,
+    idHasher,
+    state,
+    history,
+    published: await readPublished(store, identity, crypto, state, history),
+    durable: {
+      size: commit.size,
+      root: commit.root,
+      note: await identity.signCommit(commit.size, commit.root),
+    },
+  };
+  const { log, writer, tailRoom, sealer } = assemble(found, options);
+  // The first room is waited for, so that a disk that is full from the start is known before anything is taken.
+  await tailRoom.grown();
+  if (birth !== undefined && state.tree.size === 0) {
+    const { origin, vkeys } = identity.settings;
+    const nonce = randomBytes(16);
+    writer.appendSystem(logCreated({ origin, vkeys, nonce, succeeds: birth.succeeds }));
+  }
+  if (recovered.rest !== undefined) writer.appendSystem(logRecovered(recovered.rest));
+  await writer.idle();
+  if (writer.failure !== undefined) {
+    await log.abandon();
+    throw writer.failure;
+  }
+  sealer.kick();
+  return log;
+}
+
+/** What was found on the medium. */
+interface Found {
+  readonly store: LogStore;
+  readonly identity: LogIdentity;
+  readonly idHasher: IdHasher;
+  readonly state: Opened;
+  readonly history: History;
+  readonly published: SignedCheckpoint;
+  readonly durable: SignedCheckpoint;
+}
+
+interface Assembled {
+  readonly log: OpenedLog;
+  readonly writer: Writer;
+  readonly tailRoom: TailRoom;
+  readonly sealer: Sealer;
+}
+
+function assemble(found: Found, options: LogOptions): Assembled {
+  const { store, identity, state, history } = found;
+  const { clock = systemClock, crypto = nodeCrypto } = options;
+  const { tree } = state;
+  const { settings } = identity;
+  const tailRoom = new TailRoom(store, tree, clock, settings.name);
+  const writer = makeWriter(found, options, tailRoom, () => log.committed());
+  const publisher = new Publisher(
+    {
+      store,
+      clock,
+      intervalMs: options.publishIntervalMs ?? 1000,
+      durable: () => writer.durable,
+      signAll: (size, root) => identity.signPublished(size, root),
+    },
+    found.published,
+  );
+  const sealer = new Sealer({
+    store,
+    tree,
+    identity,
+    crypto,
+    clock,
+    durableSize: () => writer.durable.size,
+    prevOf: async (first) => (first === 0 ? genesisPrev() : history.leafHash(first - 1)),
+    sealed: (first) => tailRoom.forget(first),
+    tampered: (error) => writer.fail(error),
+  });
+  const closeStore = (): Promise<void> => store.close();
+  const parts = { settings, tree, writer, history, publisher, sealer, tailRoom, closeStore };
+  const log: OpenedLog = new OpenedLog(parts);
+  return { log, writer, tailRoom, sealer };
+}
+
+function makeWriter(
+  { store, identity, idHasher, state, history, durable }: Found,
+  options: LogOptions,
+  tailRoom: TailRoom,
+  committed: () => void,
+): Writer {
+  const { clock = systemClock, randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
+  const { sha256 } = crypto;
+  const { tree, ids, commit, recovered } = state;
+  const { name } = identity.settings;
+  const randomFill = (bytes: Uint8Array): void => bytes.set(randomBytes(bytes.length));
+  const duplicates = new Duplicates(
+    sha256,
+    name,
+    (seq) => history.entry(seq),
+    (seq, size) => history.inclusionProof(seq, size),
+  );
+  return new Writer(
+    {
+      logName: name,
+      store,
+      tree,
+      ids,
+      idHasher,
+      tailRoom,
+      clock,
+      builder: new CommitBuilder(sha256, tree, recovered.prev, randomFill),
+      duplicates,
+      limits: { ...defaultWriterLimits, ...options.limits },
+      sign: (size, root) => identity.signCommit(size, root),
+      committed,
+      failed: (error) => options.onFailure?.(error),
+    },
+    durable,
+    commit.number,
+    recovered.lastTimeMs,
+  );
+}
+
+/**
+ * The published checkpoint that the log remembers. One that is larger than the log, or of another root, means that
+ * acknowledged data was rolled back or changed.
+ */
+async function readPublished(
+  store: LogStore,
+  identity: LogIdentity,
+  crypto: Crypto,
+  state: Opened,
+  history: History,
+): Promise<SignedCheckpoint> {
+  const { origin, name, vkeys } = identity.settings;
+  const bytes = await store.get(checkpointPath);
+  if (bytes === undefined) {
+    const root = await history.root(0);
+    return { size: 0, root, note: await identity.signPublished(0, root) };
+  }
+  const place = { log: name, path: checkpointPath };
+  const keys = vkeys.map((vkey) => parseVkey(crypto.sha256, vkey));
+  const { checkpoint } = await verifyCheckpoint(crypto, bytes, keys, origin).catch(
+    (cause: unknown) => {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new CairnError("tampered", `the published checkpoint of ${name} is damaged: ${why}`, {
+        cause,
+        place,
+      });
+    },
+  );
+  const { size, root } = checkpoint;
+  if (size > state.commit.size) {
+    throw new CairnError(
+      "tampered",
+      `the log ${name} was rolled back: it has published ${size} entries, and its newest commit knows ` +
+        `${state.commit.size}. It does not start; go on from a mirror or copy that verifies, or begin a successor`,
+      { place },
+    );
+  }
+  if (!isSameBytes(await history.root(size), root)) {
+    throw new CairnError(
+      "tampered",
+      `the log ${name} was changed: the root that it published at size ${size} is not the one that it has now`,
+      { place },
+    );
+  }
+  return { size, root, note: parseUtf8(bytes) };
+}
