@@ -6,7 +6,7 @@ import { filesStore } from "@cairnlog/store";
 import type { Benchmark, BenchmarkContext } from "./benchmark.ts";
 import { EventPool } from "./events.ts";
 import { appendFloor, overlappedAppendFloor, type EntryBatch, type Throughput } from "./floor.ts";
-import { byTurns, latenciesOf, Samples } from "./measure.ts";
+import { byTurns, latenciesOf, ownCpuSeconds, Samples } from "./measure.ts";
 import { row, type Row } from "./report.ts";
 
 const eventsPerAppend = 1024;
@@ -80,6 +80,7 @@ class AppendBench {
     const sizeBefore = log.status().size;
     const samples = new Samples();
     let next = 0;
+    const cpuBefore = ownCpuSeconds();
     const begun = performance.now();
     const caller = async (): Promise<void> => {
       while (next < bodies.length) {
@@ -94,12 +95,14 @@ class AppendBench {
     const durableAt = performance.now();
     await log.sealed();
     const sealedAt = performance.now();
+    const cpuSeconds = ownCpuSeconds() - cpuBefore;
     const events = bodies.length * eventsPerAppend;
     this.#entries = await readEntries(log, sizeBefore, log.status().size);
     return {
       perSecond: (events / (durableAt - begun)) * 1000,
       sealedPerSecond: (events / (sealedAt - begun)) * 1000,
       latencies: latenciesOf(samples),
+      cpuMicros: (cpuSeconds / events) * 1e6,
     };
   }
 
@@ -154,6 +157,11 @@ function rowsOf(
     row({
       ...{ what: `durable and sealed, ${what}`, unit: "events/s" },
       ...{ values: rounds.map((round) => round.sealedPerSecond), baseline: floor(perSecond) },
+    }),
+    row({
+      ...{ what: `processor time with sealing, ${what}`, unit: "µs/event" },
+      values: rounds.map((round) => round.cpuMicros),
+      baseline: floor((round) => round.cpuMicros),
     }),
     ...(["p50", "p99"] as const).map((name) =>
       row({

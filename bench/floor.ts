@@ -6,7 +6,7 @@
 import fs from "node:fs";
 import { promisify } from "node:util";
 import { nodeCrypto } from "@cairnlog/crypto";
-import { latenciesOf, Samples, type Latencies } from "./measure.ts";
+import { latenciesOf, ownCpuSeconds, Samples, type Latencies } from "./measure.ts";
 
 /** The entries of one append, back to back. */
 export interface EntryBatch {
@@ -18,6 +18,8 @@ export interface EntryBatch {
 export interface Throughput {
   readonly perSecond: number;
   readonly latencies: Latencies;
+  /** Processor time per event, all threads together, in microseconds. */
+  readonly cpuMicros: number;
 }
 
 /** Makes a file of zeros, all of it on the medium: syncing one that grows costs twice. */
@@ -34,7 +36,7 @@ export function preallocate(path: string, byteLength: number): number {
 export function appendFloor(path: string, batches: readonly EntryBatch[]): Throughput {
   const file = preallocate(path, byteLengthOf(batches));
   const samples = new Samples();
-  const begun = performance.now();
+  const begun = begin();
   let at = 0;
   for (const batch of batches) {
     const batchBegun = performance.now();
@@ -57,7 +59,7 @@ export async function overlappedAppendFloor(
 ): Promise<Throughput> {
   const file = preallocate(path, byteLengthOf(batches));
   const samples = new Samples();
-  const begun = performance.now();
+  const begun = begin();
   let at = 0;
   let durable: Promise<void> = Promise.resolve();
   for (const { bytes, ends } of batches) {
@@ -75,16 +77,29 @@ export async function overlappedAppendFloor(
   return finish(file, begun, batches, samples);
 }
 
+interface Begun {
+  readonly at: number;
+  readonly cpuSeconds: number;
+}
+
+function begin(): Begun {
+  return { at: performance.now(), cpuSeconds: ownCpuSeconds() };
+}
+
 function finish(
   file: number,
-  begun: number,
+  begun: Begun,
   batches: readonly EntryBatch[],
   samples: Samples,
 ): Throughput {
-  const seconds = (performance.now() - begun) / 1000;
+  const seconds = (performance.now() - begun.at) / 1000;
+  const cpuSeconds = ownCpuSeconds() - begun.cpuSeconds;
   fs.closeSync(file);
   const entries = batches.reduce((sum, { ends }) => sum + ends.length, 0);
-  return { perSecond: entries / seconds, latencies: latenciesOf(samples) };
+  return {
+    ...{ perSecond: entries / seconds, latencies: latenciesOf(samples) },
+    cpuMicros: (cpuSeconds / entries) * 1e6,
+  };
 }
 
 function hashAll({ bytes, ends }: EntryBatch): void {

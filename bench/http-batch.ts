@@ -1,6 +1,13 @@
 /** HTTP, NDJSON batches of 500, over as few connections as do best. */
 import type { Benchmark } from "./benchmark.ts";
-import { httpRounds, latencyRow, loadNote, throughputRow, withServers } from "./http-rounds.ts";
+import {
+  cpuRow,
+  httpRounds,
+  latencyRow,
+  loadNote,
+  throughputRow,
+  withServers,
+} from "./http-rounds.ts";
 import { formatNumber } from "./report.ts";
 
 const eventsPerRequest = 500;
@@ -35,6 +42,7 @@ export const httpBatch: Benchmark = {
           throughputRow(`durable, ${connections} connections`, rounds, { atLeast: 130_000 }),
           latencyRow("of a request of 500", "p50", rounds),
           latencyRow("of a request of 500", "p99", rounds, { atMost: p99MsMax }),
+          cpuRow(rounds),
         ],
         notes: [loadNote(rounds), `connections tried: ${tried.join(", ")}`],
       };

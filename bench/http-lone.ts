@@ -1,6 +1,6 @@
 /** HTTP, one connection, one event at a time, full receipts: what somebody waits who is alone. */
 import type { Benchmark } from "./benchmark.ts";
-import { latencyRow, loadNote, throughputRow, withServers } from "./http-rounds.ts";
+import { cpuRow, latencyRow, loadNote, throughputRow, withServers } from "./http-rounds.ts";
 import { byTurns } from "./measure.ts";
 
 /** What a commit of one event writes: its entry, then a slot of the ring. */
@@ -26,7 +26,8 @@ export const httpLone: Benchmark = {
           latencyRow("of a request", "p50", toSyncing, undefined, name),
           latencyRow("of a request", "p99", found),
           latencyRow("of a request", "p99", toSyncing, undefined, name),
-          throughputRow("durable, full receipts", found, {}),
+          throughputRow("durable, full receipts", found),
+          cpuRow(found),
         ],
         notes: [loadNote(found)],
       };

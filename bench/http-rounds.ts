@@ -6,7 +6,7 @@ import { createLog } from "@cairnlog/log";
 import { filesStore } from "@cairnlog/store";
 import type { BenchmarkContext } from "./benchmark.ts";
 import type { LoadResult } from "./load.ts";
-import { byTurns } from "./measure.ts";
+import { byTurns, cpuSecondsOf } from "./measure.ts";
 import {
   startBare,
   startCairn,
@@ -23,14 +23,19 @@ export interface LoadShape {
   readonly eventsPerRequest: number;
 }
 
+export interface HttpResult extends LoadResult {
+  /** Processor time of the server per event, in microseconds, with all that it does in the background. */
+  readonly cpuMicros: number;
+}
+
 export interface HttpBench {
   readonly cairn: CairnProcess;
   readonly bare: BareProcess;
   readonly load: LoadProcess;
   /** One round against our server; waits first until it is quiet. */
-  loadCairn(shape: LoadShape): Promise<LoadResult>;
+  loadCairn(shape: LoadShape): Promise<HttpResult>;
   /** The same against the bare server, which answers with as many bytes as ours did last. */
-  loadBare(shape: LoadShape, writes?: readonly number[]): Promise<LoadResult>;
+  loadBare(shape: LoadShape, writes?: readonly number[]): Promise<HttpResult>;
 }
 
 const logName = "main";
@@ -46,24 +51,30 @@ export async function withServers<T>(
   const load = startLoad();
   const times = isQuick ? { warmUpMs: 300, measureMs: 700 } : { warmUpMs: 1000, measureMs: 4000 };
   let answerBytes = 1000;
-  const run = async (server: Server, shape: LoadShape): Promise<LoadResult> => {
+  const run = async (
+    server: Server,
+    shape: LoadShape,
+    settle: () => Promise<void>,
+  ): Promise<HttpResult> => {
+    await settle();
+    const cpuBefore = cpuSecondsOf(server.pid);
     const result = await load.run(server, { ...shape, ...times, seed: 7 });
     if (result.refused > 0) throw new Error(`${result.refused} requests were refused`);
-    return result;
+    await settle();
+    const cpuSeconds = cpuSecondsOf(server.pid) - cpuBefore;
+    return { ...result, cpuMicros: (cpuSeconds / result.eventsEver) * 1e6 };
   };
   try {
     return await work({
       ...{ cairn, bare, load },
       async loadCairn(shape) {
-        await cairn.settle();
-        const result = await run(cairn, shape);
+        const result = await run(cairn, shape, () => cairn.settle());
         ({ answerBytes } = result);
-        await cairn.settle();
         return result;
       },
       async loadBare(shape, writes = []) {
         await bare.set({ answerBytes, writes, folder });
-        return run(bare, shape);
+        return run(bare, shape, () => Promise.resolve());
       },
     });
   } finally {
@@ -72,8 +83,8 @@ export async function withServers<T>(
 }
 
 export interface HttpRounds {
-  readonly cairn: readonly LoadResult[];
-  readonly bare: readonly LoadResult[];
+  readonly cairn: readonly HttpResult[];
+  readonly bare: readonly HttpResult[];
 }
 
 export function httpRounds(
@@ -89,11 +100,21 @@ export function httpRounds(
 
 export const bareName = "bare node:http";
 
-export function throughputRow(what: string, { cairn, bare }: HttpRounds, aim: Aim): Row {
+export function throughputRow(what: string, { cairn, bare }: HttpRounds, aim?: Aim): Row {
   const values = (results: readonly LoadResult[]): number[] =>
     results.map((result) => result.eventsPerSecond);
   return row({
-    ...{ what, unit: "events/s", values: values(cairn), aim },
+    ...{ what, unit: "events/s", values: values(cairn) },
+    baseline: { what: bareName, values: values(bare) },
+    ...(aim === undefined ? {} : { aim }),
+  });
+}
+
+export function cpuRow({ cairn, bare }: HttpRounds): Row {
+  const values = (results: readonly HttpResult[]): number[] =>
+    results.map((result) => result.cpuMicros);
+  return row({
+    ...{ what: "processor time of the server", unit: "µs/event", values: values(cairn) },
     baseline: { what: bareName, values: values(bare) },
   });
 }

@@ -1,6 +1,13 @@
 /** HTTP, one event a request, 64 connections, full receipts. */
 import type { Benchmark } from "./benchmark.ts";
-import { httpRounds, latencyRow, loadNote, throughputRow, withServers } from "./http-rounds.ts";
+import {
+  cpuRow,
+  httpRounds,
+  latencyRow,
+  loadNote,
+  throughputRow,
+  withServers,
+} from "./http-rounds.ts";
 
 export const httpSingle: Benchmark = {
   name: "http-single",
@@ -15,6 +22,7 @@ export const httpSingle: Benchmark = {
           throughputRow("durable, full receipts", rounds, { atLeast: 18_000, ratioAtLeast: 0.5 }),
           latencyRow("of a request", "p50", rounds),
           latencyRow("of a request", "p99", rounds, { atMost: 15 }),
+          cpuRow(rounds),
         ],
         notes: [loadNote(rounds)],
       };

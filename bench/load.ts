@@ -20,7 +20,8 @@ export interface LoadOrder {
 }
 
 export interface LoadResult {
-  readonly requests: number;
+  /** Events of all answered requests, before and after the measurement too. */
+  readonly eventsEver: number;
   readonly eventsPerSecond: number;
   readonly latencies: Latencies;
   /** Mean bytes of an answer's body. */
@@ -77,9 +78,11 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   const samples = new Samples();
   let answerBytes = 0;
   let refused = 0;
+  let answered = 0;
   let measureFrom = Infinity;
   let measureTo = Infinity;
   const measured = (sentAt: number, now: number, answer: Answer): void => {
+    answered++;
     if (answer.status < 200 || answer.status > 299) refused++;
     if (sentAt < measureFrom || now > measureTo) return;
     samples.add(now - sentAt);
@@ -117,7 +120,7 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   await wait(50);
   for (const connection of open) connection.close();
   return {
-    requests: samples.count,
+    eventsEver: answered * order.eventsPerRequest,
     eventsPerSecond: (samples.count * order.eventsPerRequest) / seconds,
     latencies: latenciesOf(samples),
     answerBytes: Math.round(answerBytes / Math.max(1, samples.count)),

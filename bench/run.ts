@@ -40,8 +40,8 @@ const { values: flags, positionals: names } = parseArgs({
     full: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     markdown: { type: "boolean", default: false },
-    /** Set by this program itself, in the processes that it starts. */
-    here: { type: "boolean", default: false },
+    /** Runs this benchmark in this very process: so does this program in the processes that it starts. */
+    here: { type: "string" },
   },
 });
 
@@ -55,8 +55,9 @@ if (unknown.length > 0) {
 }
 const chosen = benchmarks.filter(({ name }) => names.length === 0 || names.includes(name));
 
-if (flags.here) await runHere(chosen[0]!);
-else await runAll();
+const here = benchmarks.find(({ name }) => name === flags.here);
+if (here === undefined) await runAll();
+else await runHere(here);
 
 async function runAll(): Promise<void> {
   const results: RunResult[] = [];
@@ -81,12 +82,18 @@ async function runAll(): Promise<void> {
 async function runApart({ name, claim }: Benchmark): Promise<RunResult | undefined> {
   const before = await noise();
   const begun = performance.now();
-  const child = fork(fileURLToPath(import.meta.url), ["--here", name, ...process.argv.slice(2)]);
+  const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), "--here", name]);
   let result: BenchmarkResult | undefined;
   child.on("message", (message) => {
     result = message as BenchmarkResult;
   });
+  const end = (): void => {
+    child.kill();
+    process.exit(130);
+  };
+  process.once("SIGINT", end).once("SIGTERM", end);
   const status = await new Promise<number | null>((resolve) => child.once("exit", resolve));
+  process.off("SIGINT", end).off("SIGTERM", end);
   const seconds = (performance.now() - begun) / 1000;
   if (result === undefined) {
     console.error(`  could not be run (exit status ${status})`);
@@ -99,6 +106,8 @@ async function runHere({ name, claim, run }: Benchmark): Promise<void> {
   const entries = flags.full ? 10_000_000 : flags.quick ? 200_000 : 1_000_000;
   const say = (line: string): void => console.error(`  … ${line}`);
   const found = await withFolder((folder) => run({ isQuick: flags.quick, entries, folder, say }));
-  process.send!({ name, claim, ...found } satisfies BenchmarkResult);
-  process.disconnect();
+  const result: BenchmarkResult = { name, claim, ...found };
+  if (process.send === undefined) console.log(JSON.stringify(result, undefined, 2));
+  else process.send(result);
+  if (process.connected) process.disconnect();
 }

@@ -4,9 +4,15 @@ import { join } from "node:path";
 import { verifyDirectory } from "@cairnlog/verify";
 import type { Benchmark } from "./benchmark.ts";
 import { largeLog, largeLogName } from "./large-log.ts";
-import { byTurns, residentMemory } from "./measure.ts";
+import { byTurns, ownCpuSeconds, residentMemory } from "./measure.ts";
 import { row } from "./report.ts";
 import { verifyFloor } from "./verify-floor.ts";
+
+interface Measured {
+  readonly perSecond: number;
+  /** Of all threads together. */
+  readonly cpuMicros: number;
+}
 
 export const verifyLog: Benchmark = {
   name: "verify",
@@ -16,27 +22,37 @@ export const verifyLog: Benchmark = {
     const folder = join(large.data, largeLogName);
     const workers = availableParallelism();
     const rounds = context.isQuick ? 1 : large.entries > 2_000_000 ? 2 : 5;
-    const perSecond = async (work: () => Promise<number>): Promise<number> => {
+    const measured = async (work: () => Promise<number>): Promise<Measured> => {
+      const cpuBefore = ownCpuSeconds();
       const begun = performance.now();
       const entries = await work();
-      return (entries / (performance.now() - begun)) * 1000;
+      return {
+        perSecond: (entries / (performance.now() - begun)) * 1000,
+        cpuMicros: ((ownCpuSeconds() - cpuBefore) / entries) * 1e6,
+      };
     };
     const found = await byTurns(rounds, {
       verify: () =>
-        perSecond(async () => {
+        measured(async () => {
           const report = await verifyDirectory(folder, { workers });
           if (!report.ok) throw new Error(report.summary);
           return large.entries;
         }),
-      floor: () => perSecond(() => verifyFloor(folder, workers)),
+      floor: () => measured(() => verifyFloor(folder, workers)),
     });
+    const floor = `floor, ${workers} threads`;
     const memory = residentMemory(process.pid);
     return {
       rows: [
         row({
           ...{ what: `${large.entries.toLocaleString("en-US")} entries`, unit: "entries/s" },
-          ...{ values: found.verify, aim: { ratioAtLeast: 0.5 } },
-          baseline: { what: `floor, ${workers} threads`, values: found.floor },
+          ...{ values: found.verify.map(({ perSecond }) => perSecond), aim: { ratioAtLeast: 0.5 } },
+          baseline: { what: floor, values: found.floor.map(({ perSecond }) => perSecond) },
+        }),
+        row({
+          ...{ what: "processor time", unit: "µs/entry" },
+          values: found.verify.map(({ cpuMicros }) => cpuMicros),
+          baseline: { what: floor, values: found.floor.map(({ cpuMicros }) => cpuMicros) },
         }),
       ],
       notes: [

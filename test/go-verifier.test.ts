@@ -132,6 +132,8 @@ describe("a verifier that somebody else's packages make", { skip }, () => {
   const program = join(work, "tiles-verifier");
   let large: ServedLog;
   let small: ServedLog;
+  /** All that was opened, so that a test that fails leaves nothing running. */
+  const opened: ServedLog[] = [];
 
   before(async () => {
     const source = new URL("../testing/go/", import.meta.url);
@@ -139,16 +141,22 @@ describe("a verifier that somebody else's packages make", { skip }, () => {
     const build = ["build", "-trimpath", "-mod=readonly", "-o", program, "."];
     const { status, stderr } = spawnSync("go", build, { cwd: source, encoding: "utf8" });
     assert.equal(status, 0, `go build: ${stderr}`);
-    large = await serveLog(join(work, "large"));
+    large = await open("large");
     await recordEvents(large.log, "e", largeCount);
     await large.log.sealed();
-    small = await serveLog(join(work, "small"));
+    small = await open("small");
     await recordEvents(small.log, "e", smallCount);
   });
   after(async () => {
-    for (const each of [large, small]) await each?.close();
+    for (const each of opened) await each.close();
     removeFolder(work);
   });
+
+  async function open(name: string): Promise<ServedLog> {
+    const served = await serveLog(join(work, name));
+    opened.push(served);
+    return served;
+  }
 
   /** Runs the program on a log, with further flags, of which the last one of a kind counts. */
   function verify(
@@ -211,32 +219,31 @@ describe("a verifier that somebody else's packages make", { skip }, () => {
   });
 
   it("follows a log that grows, and refuses a rollback and a fork of it", async () => {
-    const [folder, copy, state] = ["grows", "copy", "state"].map((name) => join(work, name));
-    const begun = await serveLog(folder!);
+    const state = join(work, "state");
+    const begun = await open("grows");
     await recordEvents(begun.log, "common", 300);
-    assert.match((await verify(begun, "-state", state!)).output, /nothing to compare with yet/);
+    assert.match((await verify(begun, "-state", state)).output, /nothing to compare with yet/);
     await begun.close();
-    cpSync(folder!, copy!, { recursive: true });
+    cpSync(join(work, "grows"), join(work, "copy"), { recursive: true });
 
-    const grown = await serveLog(folder!);
+    const grown = await open("grows");
     await recordEvents(grown.log, "one", 500);
-    const followed = await verify(grown, "-state", state!);
+    const followed = await verify(grown, "-state", state);
     assert.equal(followed.status, 0, followed.output);
     assert.match(followed.output, /continues the log of size 301/);
-    assert.match((await verify(grown, "-state", state!)).output, /nothing new since size 801/);
+    assert.match((await verify(grown, "-state", state)).output, /nothing new since size 801/);
     await grown.close();
 
-    const forked = await serveLog(copy!);
-    const rolledBack = await verify(forked, "-state", state!);
+    const forked = await open("copy");
+    const rolledBack = await verify(forked, "-state", state);
     assert.equal(rolledBack.status, 1, rolledBack.output);
     assert.match(rolledBack.output, /rolled back: it had 801 entries, and has 301/);
     await recordEvents(forked.log, "two", 700);
     assert.equal((await verify(forked)).status, 0, "by itself the fork is a good log");
-    const refused = await verify(forked, "-state", state!);
+    const refused = await verify(forked, "-state", state);
     assert.equal(refused.status, 1, refused.output);
     assert.match(refused.output, /does not continue the one of size 801/);
-    assert.match(readFileSync(state!, "utf8"), /\n801\n/, "what was refused is not remembered");
-    await forked.close();
+    assert.match(readFileSync(state, "utf8"), /\n801\n/, "what was refused is not remembered");
   });
 });
 

@@ -206,6 +206,19 @@ describe("the pages about the code", () => {
     assert.ok(pages.length >= 12, "the pages are there");
   });
 
+  it("what they name with its file is in that file", () => {
+    const named = /`#?([\w.]+)`\s(?:in\s|\()\s?`((?:packages|testing)\/[\w./-]+\.ts)`/g;
+    const places = pages.flatMap(({ path, text }) =>
+      [...text.matchAll(named)].map(([, name, file]) => ({ path, name: name!, file: file! })),
+    );
+    const findings = places.filter(({ name, file }) => {
+      const text = readFileSync(checkoutPath(file), "utf8");
+      return !name.split(".").every((part) => text.includes(part));
+    });
+    assert.deepEqual(findings, []);
+    assert.ok(places.length >= 6, "the pages name things with their files");
+  });
+
   it("lines of prose have at most 120 columns", () => {
     const findings = pages.flatMap(({ path, text }) =>
       text

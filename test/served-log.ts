@@ -22,6 +22,7 @@ export interface ServedLog {
   readonly key: string;
   /** Where the log rests. */
   readonly folder: string;
+  /** May be called again. */
   close(): Promise<void>;
 }
 

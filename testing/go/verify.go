@@ -207,7 +207,7 @@ func verifyGrowth(api *tileAPI, verifier note.Verifier, tree tlog.Tree, state st
 		if err != nil {
 			return "", fmt.Errorf("consistency with size %d: %w", older.N, err)
 		}
-		if err := tlog.CheckTree(proof, tree.N, tree.Hash, older.N, older.Hash); false {
+		if err := tlog.CheckTree(proof, tree.N, tree.Hash, older.N, older.Hash); err != nil {
 			return "", fmt.Errorf("the log was changed: it does not continue the one of size %d: %w", older.N, err)
 		}
 	}

@@ -1,7 +1,7 @@
 /**
- * Goal: what is read from a log's files without its lock is what the log itself would answer, sealed or not, also while it
- * is being written.
- * Method: a log of two sealed segments and a tail, read both ways; proofs verified with the log's keys.
+ * Goal: what is read from a log's files without its lock is what the log itself would answer,
+ * sealed or not, also while it is being written. Method: a log of two sealed segments and a tail,
+ * read both ways; proofs verified with the log's keys.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -42,7 +42,7 @@ function factsOf(report: Report): [string, string][] {
   if (size !== undefined) {
     facts.push([
       "entries",
-      `${thousands(entriesChecked)} of ${thousands(size)} checked, in ${filesChecked} files`,
+      `${thousands(entriesChecked)} of ${thousands(size)} checked, in ${filesChecked === 1 ? "1 file" : `${filesChecked} files`}`,
     ]);
   }
   if (firstTime !== undefined && lastTime !== undefined)

@@ -26,8 +26,6 @@ export interface RunOptions {
   readonly onOut?: (piece: string) => void;
 }
 
-export const fixedNowMs = Date.UTC(2026, 10, 23, 5, 0, 0);
-
 /** A folder that a test works in. */
 export class Workplace {
   readonly folder = mkdtempSync(join(tmpdir(), "cairn-cli-"));

@@ -3,6 +3,7 @@
  * history are made around it, and what opening has to tell is recorded first.
  */
 import {
+  assert,
   CairnError,
   genesisPrev,
   isSameBytes,
@@ -21,6 +22,7 @@ import { IdHasher } from "./id-table.ts";
 import { interruptedCreation, type KeyReader, type LogIdentity } from "./identity.ts";
 import type { Log, SignedCheckpoint } from "./log.ts";
 import { openState, type Opened } from "./opening.ts";
+import { LogTree } from "./log-tree.ts";
 import { OpenedLog } from "./opened-log.ts";
 import { checkpointPath, Publisher } from "./publisher.ts";
 import { Sealer } from "./sealer.ts";
@@ -54,10 +56,17 @@ export async function openStored(
   birth: Birth | undefined,
 ): Promise<Log> {
   const { randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
+  const { sha256 } = crypto;
   const idHasher = new IdHasher(identity.settings.idKey);
-  const state = await openState(store, crypto.sha256, idHasher);
-  if (birth === undefined && state.tree.size === 0) throw interruptedCreation(store);
-  const history = new History(store, state.tree, crypto.sha256);
+  const tree = new LogTree(sha256);
+  const history = new History(store, tree, sha256);
+  const remembered: { published?: SignedCheckpoint } = {};
+  const state = await openState(store, sha256, idHasher, tree, async (size) => {
+    if (birth === undefined && tree.size === 0) throw interruptedCreation(store);
+    remembered.published = await readPublished(store, identity, crypto, size, history);
+  });
+  const { published } = remembered;
+  assert(published !== undefined, "an opening looks at what was published");
   const { commit, recovered } = state;
   const found: Found = {
     store,
@@ -65,7 +74,7 @@ export async function openStored(
     idHasher,
     state,
     history,
-    published: await readPublished(store, identity, crypto, state, history),
+    published,
     durable: {
       size: commit.size,
       root: commit.root,
@@ -189,7 +198,7 @@ async function readPublished(
   store: LogStore,
   identity: LogIdentity,
   crypto: Crypto,
-  state: Opened,
+  committedSize: number,
   history: History,
 ): Promise<SignedCheckpoint> {
   const { origin, name, vkeys } = identity.settings;
@@ -200,21 +209,24 @@ async function readPublished(
   }
   const place = { log: name, path: checkpointPath };
   const keys = vkeys.map((vkey) => parseVkey(crypto.sha256, vkey));
-  const { checkpoint } = await verifyCheckpoint(crypto, bytes, keys, origin).catch(
+  const damaged = (why: string, cause?: unknown): CairnError =>
+    new CairnError("tampered", `the published checkpoint of ${name} is damaged: ${why}`, {
+      cause,
+      place,
+    });
+  const { checkpoint, verified } = await verifyCheckpoint(crypto, bytes, keys, origin).catch(
     (cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new CairnError("tampered", `the published checkpoint of ${name} is damaged: ${why}`, {
-        cause,
-        place,
-      });
+      throw damaged(cause instanceof Error ? cause.message : String(cause), cause);
     },
   );
+  // Any one signature is enough for others; what we wrote has all of them.
+  if (verified.length !== keys.length) throw damaged("it lacks a signature of this log");
   const { size, root } = checkpoint;
-  if (size > state.commit.size) {
+  if (size > committedSize) {
     throw new CairnError(
       "tampered",
       `the log ${name} was rolled back: it has published ${size} entries, and its newest commit knows ` +
-        `${state.commit.size}. It does not start; go on from a mirror or copy that verifies, or begin a successor`,
+        `${committedSize}. It does not start; go on from a mirror or copy that verifies, or begin a successor`,
       { place },
     );
   }

@@ -7,6 +7,7 @@ import {
   checkOrigin,
   formatVkey,
   hex,
+  isCairnError,
   isSource,
   noteSigner,
   parseHex,
@@ -213,7 +214,16 @@ async function loadKey(
       { place: { log: store.name, path } },
     );
   }
-  return noteSigner(sha256, origin, readKey(parseUtf8(bytes)));
+  try {
+    return noteSigner(sha256, origin, readKey(parseUtf8(bytes)));
+  } catch (cause) {
+    if (!isCairnError(cause, "malformed")) throw cause;
+    throw new CairnError(
+      "tampered",
+      `the private key ${path} of the log ${store.name} is damaged: ${cause.message}; put the right key file back`,
+      { cause, place: { log: store.name, path } },
+    );
+  }
 }
 
 /** Refuses an alias that no sender can have. */

@@ -28,7 +28,7 @@ import { findIdRange } from "./event-batch.ts";
 import { treeTilePath } from "./history.ts";
 import { formatIdSidecar, idSidecarPath, readIdSidecar } from "./id-sidecar.ts";
 import { generationSize, type IdHasher, IdTable } from "./id-table.ts";
-import { LogTree } from "./log-tree.ts";
+import type { LogTree } from "./log-tree.ts";
 import { openSegmentReader } from "./segment-files.ts";
 import { recoverTail, type Recovered } from "./recovery.ts";
 
@@ -42,19 +42,23 @@ export interface Opened {
   readonly recovered: Recovered;
 }
 
-/** Reads a log's state. "tampered" if acknowledged data is damaged or missing. */
+/**
+ * Reads a log's state into `tree`, which is empty. "tampered" if acknowledged data is damaged or missing. `check` is
+ * called with the committed size when what was committed has been read, before anything is changed on the medium.
+ */
 export async function openState(
   store: LogStore,
   sha256: Sha256,
   idHasher: IdHasher,
+  tree: LogTree,
+  check: (committedSize: number) => Promise<void>,
 ): Promise<Opened> {
   const commit = await newestCommit(store, sha256);
   const segments = await countSegments(store, commit);
-  const tree = new LogTree(sha256);
   const last = await loadSealed(store, sha256, tree, segments);
   const ids = new IdTable();
   await loadIds(store, sha256, idHasher, ids, segments);
-  const parts = { store, sha256, tree, ids, idHasher, commit, ...last };
+  const parts = { store, sha256, tree, ids, idHasher, commit, check, ...last };
   const recovered = await recoverTail(parts);
   // Not before the sealed segments have proved to be those of the last commit.
   await finishSealing(store, segments);

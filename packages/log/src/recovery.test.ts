@@ -300,7 +300,7 @@ describe("up to the newest commit", () => {
     const gone = subject.copy();
     gone.remove("commits");
     await refuses(gone, "tampered", /commits is gone/, { path: "commits" });
-    await assert.rejects(createLog(gone.store(), { name, origin }), isCode("conflict"));
+    await assert.rejects(createLog(gone.store(), { name, origin }), isCode("tampered"));
   });
 
   it("refuses a log that is older than what it has published", async () => {

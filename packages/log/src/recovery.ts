@@ -11,11 +11,13 @@
  */
 import {
   CairnError,
+  completeNodes,
   hashLeaf,
   isCairnError,
   isSameBytes,
   parseEntry,
   parseEntryHead,
+  RightEdge,
   type Entry,
   type Hash,
   type Sha256,
@@ -49,6 +51,8 @@ export interface RecoveryParts {
   readonly ids: IdTable;
   readonly idHasher: IdHasher;
   readonly commit: Commit;
+  /** Throws if the committed size can't be right. Called before anything is changed. */
+  check(committedSize: number): Promise<void>;
   /** Of the last sealed entry. */
   readonly prev: Hash;
   readonly lastTimeMs: number;
@@ -74,7 +78,7 @@ class Recovery {
   }
 
   async run(): Promise<Recovered> {
-    const { store, tree, commit } = this.#parts;
+    const { store, tree, commit, check } = this.#parts;
     const from = tree.size;
     const tails = await tailFirsts(store);
     const ends: { readonly first: number; readonly end: number }[] = [];
@@ -86,6 +90,7 @@ class Recovery {
       first += segmentEntries;
     }
     this.#checkCommit();
+    await check(commit.size);
     // Only now is anything changed: of a log that is refused, every byte stays where it is.
     if (tree.size < first + segmentEntries) await this.#lookAgain(first, this.#end);
     for (const taken of ends) await this.#setAside(taken.first, taken.end);
@@ -174,11 +179,17 @@ class Recovery {
     }
     if (commit.size === 0 || isSameBytes(tree.at(commit.size).root(), commit.root)) return;
     const seq = commit.size - 1;
+    const segment = tree.openSegmentOf(seq);
     throw new CairnError(
       "tampered",
       `acknowledged data was changed: the log ${store.name} does not hash to the root of its last commit. The ` +
         `chain holds up to entry ${seq}, so that entry, or a hash in a sealed segment, is what was changed; ${waysOn}`,
-      { place: { log: store.name, seq, path: tailPath(segmentOf(seq)) } },
+      {
+        place: {
+          ...{ log: store.name, seq, path: tailPath(segmentOf(seq)) },
+          ...(segment === undefined ? {} : { byte: segment.offsetOf(seq - segment.first) }),
+        },
+      },
     );
   }
 
@@ -192,8 +203,9 @@ class Recovery {
     const { store, tree } = this.#parts;
     // A changed entry shows in the chain only at its successor. If this frame is followed by one that continues
     // it, then this one is sound, and the one before it was changed.
-    const isSound = why.message.includes("hash chain") && this.#continues(frame, next);
-    const seq = isSound && tree.size > first ? tree.size - 1 : tree.size;
+    const isChain = tree.size > first && why.message.includes("hash chain");
+    const isSound = isChain && this.#isSound(frame, next);
+    const seq = isSound ? tree.size - 1 : tree.size;
     const path = tailPath(first);
     const segment = tree.openSegmentOf(seq);
     const byte = seq < tree.size && segment ? segment.offsetOf(seq - first) : frame.offset;
@@ -205,14 +217,29 @@ class Recovery {
     );
   }
 
-  #continues(frame: TailFrame, next: TailFrame | undefined): boolean {
-    if (next === undefined) return false;
+  /**
+   * True if the next entry continues this one; or, where it is the last one that was committed, if the committed root is
+   * had from the leaf hash that it holds for the entry before it.
+   */
+  #isSound(frame: TailFrame, next: TailFrame | undefined): boolean {
+    const { sha256, tree, commit } = this.#parts;
+    const leaf = hashLeaf(sha256, frame.bytes.subarray(frame.start, frame.end));
     try {
-      const head = parseEntryHead(next.bytes.subarray(next.start, next.end));
-      const leaf = hashLeaf(this.#parts.sha256, frame.bytes.subarray(frame.start, frame.end));
-      return isSameBytes(head.prev, leaf);
-    } catch {
-      return false;
+      if (tree.size + 1 < commit.size) {
+        if (next === undefined) return false;
+        const head = parseEntryHead(next.bytes.subarray(next.start, next.end));
+        return isSameBytes(head.prev, leaf);
+      }
+      const { prev } = parseEntryHead(frame.bytes.subarray(frame.start, frame.end));
+      const before = tree.size - 1;
+      const peaks = completeNodes(0, before).map(({ level, index }) => tree.node(level, index)!);
+      const edge = new RightEdge(sha256, before, peaks);
+      edge.append(prev);
+      edge.append(leaf);
+      return isSameBytes(edge.root(), commit.root);
+    } catch (error) {
+      if (isCairnError(error)) return false;
+      throw error;
     }
   }
 

@@ -51,7 +51,14 @@ export async function sealSegment(
   const object = await place.begin(path);
   try {
     await writeSegment({
-      ...{ origin, first, prev, root, hashes, path, crypto, sign },
+      origin,
+      first,
+      prev,
+      root,
+      hashes,
+      path,
+      crypto,
+      sign,
       object: yielding(object),
       readEntries: (frame) => tail.readFrame(frame),
       ...(compress === undefined ? {} : { compress }),

@@ -122,24 +122,12 @@ export class Sealer {
   }
 
   async #seal(segment: OpenSegment): Promise<void> {
-    const { store, tree, identity, crypto, prevOf, sealed } = this.#parts;
+    const { store, tree, crypto } = this.#parts;
     const { first } = segment;
-    const root = segment.tree.node(segmentLevel, 0);
-    const job: SealingJob = {
-      origin: identity.settings.origin,
-      first,
-      prev: await prevOf(first),
-      root,
-      hashes: {
-        leafHashes: segment.tree.hashes(0, 0, segmentEntries),
-        level1: segment.tree.hashes(tileHeight, 0, frameCount),
-      },
-      frameEnds: Float64Array.from({ length: frameCount }, (_, frame) =>
-        segment.offsetOf(bundleEntries * (frame + 1)),
-      ),
-    };
+    const job = await this.#jobOf(segment);
     const sign: SignSeal = (seal) => {
-      // The seal is signed here, where the true root is known: a tail that was changed is never sealed.
+      // The seal is signed here, where the true root is known, and for no other one.
+      const root = segment.tree.node(segmentLevel, 0);
       if (seal.first === first && isSameBytes(seal.root, root)) return this.#sign(seal);
       return Promise.reject(
         new CairnError("tampered", `the tail of segment ${first} is not what was committed`),
@@ -155,8 +143,26 @@ export class Sealer {
     await this.#putTreeTiles(first + segmentEntries);
     tree.dropSealed(segment);
     this.segmentsSealed++;
-    sealed(first);
+    this.#parts.sealed(first);
     await store.remove(tailPath(first));
+  }
+
+  /** All that is known of the segment without its tail file. The hashes are views: complete nodes never change. */
+  async #jobOf(segment: OpenSegment): Promise<SealingJob> {
+    const { first, tree } = segment;
+    return {
+      origin: this.#parts.identity.settings.origin,
+      first,
+      prev: await this.#parts.prevOf(first),
+      root: tree.node(segmentLevel, 0),
+      hashes: {
+        leafHashes: tree.hashes(0, 0, segmentEntries),
+        level1: tree.hashes(tileHeight, 0, frameCount),
+      },
+      frameEnds: Float64Array.from({ length: frameCount }, (_, frame) =>
+        segment.offsetOf(bundleEntries * (frame + 1)),
+      ),
+    };
   }
 
   async #sign(seal: Seal): Promise<string> {

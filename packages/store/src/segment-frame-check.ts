@@ -81,13 +81,7 @@ export class FrameChecker {
   }
 
   /** Checks entry `index` of the frame, whose head is in its one spelling: the longest prefix fits before it. */
-  #checkEntry(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    eventAt: number,
-    index: number,
-  ): void {
+  #checkEntry(bytes: Uint8Array, start: number, end: number, eventAt: number, index: number): void {
     const prefix = this.#prefix;
     const expected = this.#expected;
     prefix.set(this.#place.first + index, expected, 32 * index);

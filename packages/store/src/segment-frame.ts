@@ -27,11 +27,13 @@ export interface FramePlace {
 /** Decompresses a frame, which may be damaged; never to more than a frame can be. The result is the caller's own. */
 export function decompressFrame(compressed: Uint8Array, place: FramePlace): Uint8Array {
   try {
-    return zstdDecompressSync(compressed, {
+    const { buffer, byteOffset, length } = zstdDecompressSync(compressed, {
       maxOutputLength: frameByteLengthMax,
       // One output buffer for a usual frame, instead of joining several.
       chunkSize: 128 * 1024,
     });
+    // A Buffer makes its views more slowly, and there is one for each entry.
+    return new Uint8Array(buffer, byteOffset, length);
   } catch (cause) {
     const { path, byte, first } = place;
     const what = `entries ${first} to ${first + bundleEntries - 1} cannot be decompressed`;

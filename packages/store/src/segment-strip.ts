@@ -13,7 +13,7 @@ import {
 import { bundleEntries, frameCount, segmentError } from "./segment-format.ts";
 import { EntryPrefix, explain } from "./segment-stripped.ts";
 
-export interface StripOptions {
+interface StripOptions {
   /** Of the sealed file, for messages. */
   readonly path: string;
   /** Seq of the segment's first entry. */

@@ -34,7 +34,6 @@ import {
 import { checkSegment, type SegmentHashes } from "./segment-check.ts";
 import { compressFrame } from "./segment-compress.ts";
 import {
-  bundleEntries,
   encodeFrameTable,
   encodeTrailer,
   frameCount,
@@ -134,7 +133,10 @@ async function write(options: WriteSegmentOptions): Promise<WrittenSegment> {
   await object.write(note);
   await object.write(encodeTrailer({ noteByteLength, first, root, prev, firstTime, lastTime }));
   return {
-    ...{ root, level1, firstTime, lastTime },
+    root,
+    level1,
+    firstTime,
+    lastTime,
     lastLeafHash: leafHashes.slice(-32),
     byteLength: body.byteLength + noteByteLength + trailerByteLength,
   };
@@ -218,7 +220,11 @@ async function checkWritten(options: WriteSegmentOptions, written: WrittenSegmen
     byteLength: written.byteLength,
     crypto,
     expected: {
-      ...{ origin, first, prev, root, hashes },
+      origin,
+      first,
+      prev,
+      root,
+      hashes,
       ...(previousTime === undefined ? {} : { previousTime }),
     },
     // The leaf hashes come out the same, so these are the events that were scanned when they arrived.

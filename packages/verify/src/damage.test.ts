@@ -220,6 +220,22 @@ test("every commit record that is lost, doubled or put elsewhere is noticed", as
   }
 });
 
+test("a commit record that was made anew with other numbers is noticed", async () => {
+  const changes: Partial<Commit>[] = [
+    { tailOffset: commit.tailOffset + 1 },
+    { tailOffset: commit.tailOffset - 1 },
+    { tailFirst: 65_536 },
+    { size: commit.size + 1 },
+    { size: commit.size - 1 },
+    { root: sha256(commit.root) },
+  ];
+  for (const change of changes) {
+    const ring = files.get("commits")!.slice();
+    ring.set(encodeCommitSlot({ ...commit, ...change }), 4096 * commit.number);
+    await expectBad(withFile(files, "commits", ring), JSON.stringify(change));
+  }
+});
+
 /** The entries of the tail, as they are. */
 function entriesOf(): Uint8Array[] {
   const bytes = files.get(tail)!.subarray(0, commit.tailOffset);
@@ -270,7 +286,7 @@ test("a changed event names its entry, file and byte", async () => {
 });
 
 /** Changes an entry and everything that follows from it and needs no key: later entries, commit records. */
-function rewrite(from: number): Map<string, Uint8Array> {
+function rewrite(from: number, time?: string): Map<string, Uint8Array> {
   const edge = new RightEdge(sha256);
   const sizes = new Map(readCommitRing(files.get("commits")!).map((each) => [each.size, each]));
   const ring = files.get("commits")!.slice();
@@ -281,7 +297,8 @@ function rewrite(from: number): Map<string, Uint8Array> {
     const event = entry.event.slice();
     if (entry.seq === from) event[event.indexOf("G".charCodeAt(0))] = "P".charCodeAt(0);
     const out = new Uint8Array(66_000);
-    const head = { ...entry, prev };
+    const isLate = entry.seq === from && time !== undefined;
+    const head = { ...entry, prev, ...(isLate ? { time } : {}) };
     const changed = out.slice(0, writeEntry(out, 0, head, event, 0, event.length));
     rewritten.push(changed);
     prev = hashLeaf(sha256, changed);
@@ -299,6 +316,11 @@ test("a history that was rewritten without the keys breaks against the published
     problems.map(({ code }) => code),
     ["checkpoint"],
   );
+});
+
+test("a time that goes back is noticed, however well the rest is rewritten", async () => {
+  const { problems } = await expectBad(rewrite(4, "2001-01-01T00:00:00.000Z"), "time");
+  assert.deepEqual([problems[0]!.code, problems[0]!.seq, problems[0]!.path], ["order", 4, tail]);
 });
 
 test("a checkpoint that another key signed is noticed", async () => {

@@ -145,7 +145,7 @@ test("a pipe in a file's place is noticed and not waited for", async () => {
     }
     const { problems } = await verifyDirectory(folder);
     const strange = problems.filter(({ code }) => code === "unreadable").map(({ path: at }) => at);
-    assert.deepEqual(strange.sort(), ["checkpoint", "commits", "log.json"]);
+    assert.deepEqual(new Set(strange), new Set(["checkpoint", "commits", "log.json"]));
   } finally {
     fs.rmSync(folder, { recursive: true });
   }

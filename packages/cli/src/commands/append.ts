@@ -2,12 +2,13 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import type { Readable } from "node:stream";
-import { CairnError, formatLogTime, utf8 } from "@cairnlog/core";
+import { CairnError, formatLogTime, isCairnError, utf8 } from "@cairnlog/core";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import { openInput, readBodies, type InputBody } from "../event-input.ts";
 import type { Exit } from "../io.ts";
 import type { Answer, LogSink, Recorded } from "../log-view.ts";
 import { openSink } from "../open-target.ts";
+import { PipeClosed } from "../output.ts";
 import { describeError, problemOf } from "../report-error.ts";
 import { asciiJson, safeText } from "../safe-text.ts";
 
@@ -114,17 +115,23 @@ async function appendAll(
   const tally = new Tally();
   const stop = (): unknown => input?.destroy();
   io.interrupted.addEventListener("abort", stop, { once: true });
+  let begin = "";
   try {
     for await (const body of bodies) {
+      begin = body.nameOf(0);
       const answer = await sink.append(body, receipt);
       await report(context, body, answer, receipt, tally);
+      begin = "";
       if (tally.recorded > 1) output.progress(tally.text);
       if (io.interrupted.aborted) break;
     }
   } catch (error) {
     if (!io.interrupted.aborted) {
-      // What went before is recorded all the same.
+      // What went before is recorded all the same; what was under way may be.
       if (tally.recorded + tally.refused > 0) output.note(`Until then: ${tally.text}`);
+      if (begin !== "" && isCairnError(error, "unavailable")) {
+        output.note(`No answer came from ${begin} on. Events with an id may be sent again safely.`);
+      }
       throw error;
     }
   } finally {
@@ -187,7 +194,13 @@ async function report(
       lines.push(`${String(seq).padStart(6)}  ${safeText(leafHash)}${note}`);
     }
   }
-  if (lines.length > 0) await output.raw(`${lines.join("\n")}\n`);
+  if (lines.length === 0) return;
+  try {
+    await output.raw(`${lines.join("\n")}\n`);
+  } catch (error) {
+    // Nobody reads the receipts any more (`| head`): the events are recorded all the same.
+    if (!(error instanceof PipeClosed)) throw error;
+  }
 }
 
 function eventFromFlags({ options, io }: CommandContext): InputBody | undefined {

@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CairnError, checkOrigin } from "@cairnlog/core";
 import { createLog, type Succession } from "@cairnlog/log";
-import { createKey } from "@cairnlog/server";
 import { filesStore } from "@cairnlog/store";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import { defaultOrigin } from "../data-folder.ts";
@@ -59,6 +58,8 @@ async function run({ io, output, config, options }: CommandContext): Promise<0> 
   });
   const { vkeys } = log;
   await log.close();
+  // Loaded only here: the HTTP framework behind this door costs every command a third of its start.
+  const { createKey } = await import("@cairnlog/server");
   const created = options.isOn("key")
     ? createKey(
         data,

@@ -1,6 +1,6 @@
 /** `cairn keys`: API keys of a data folder. A running server notices changes within a second. */
 import { CairnError, formatLogTime } from "@cairnlog/core";
-import { createKey, listKeys, revokeKey, scopes, type ApiKey, type Scope } from "@cairnlog/server";
+import type { ApiKey, Scope } from "@cairnlog/server";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import { openDataFolder } from "../data-folder.ts";
 import { asciiJson, safeText } from "../safe-text.ts";
@@ -35,6 +35,7 @@ export const keysCreateCommand: CommandSpec = {
     },
   ],
   async run({ config, options, output, io }: CommandContext): Promise<0> {
+    const { createKey, scopes } = await import("@cairnlog/server");
     const { data } = config.values;
     openDataFolder(data);
     const expiresMs = options.time("expires", io.now(), "ahead");
@@ -47,7 +48,9 @@ export const keysCreateCommand: CommandSpec = {
       {
         source: options.text("source") ?? "api",
         logs: listOf(options.text("logs") ?? "*"),
-        scopes: listOf(options.text("scopes") ?? "write,read").map(parseScope),
+        scopes: listOf(options.text("scopes") ?? "write,read").map((text) =>
+          parseScope(text, scopes),
+        ),
         ...(expiresMs === undefined ? {} : { expires: formatLogTime(expiresMs) }),
         ...(description === undefined ? {} : { description }),
       },
@@ -73,6 +76,7 @@ export const keysListCommand: CommandSpec = {
   settings: ["data"],
   examples: [{ line: "cairn keys list", about: "who may do what" }],
   async run({ config, output, io }: CommandContext): Promise<0> {
+    const { listKeys } = await import("@cairnlog/server");
     openDataFolder(config.values.data);
     const keys = listKeys(config.values.data);
     if (output.isJson) {
@@ -108,6 +112,7 @@ export const keysRevokeCommand: CommandSpec = {
   settings: ["data"],
   examples: [{ line: "cairn keys revoke k3q7x2mzpa", about: "this key is of no use any more" }],
   async run({ config, output, parameters }: CommandContext): Promise<0> {
+    const { revokeKey } = await import("@cairnlog/server");
     openDataFolder(config.values.data);
     // Who pastes the whole key means the key.
     const id = /^cairn_([a-z0-9]+)_/.exec(parameters[0]!)?.[1] ?? parameters[0]!;
@@ -127,7 +132,7 @@ function listOf(text: string): string[] {
   return text.split(",").map((each) => each.trim());
 }
 
-function parseScope(text: string): Scope {
+function parseScope(text: string, scopes: readonly Scope[]): Scope {
   const scope = scopes.find((each) => each === text);
   if (scope !== undefined) return scope;
   throw new CairnError(

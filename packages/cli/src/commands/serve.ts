@@ -3,8 +3,8 @@
  * go on ends it.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { CairnError, errorTable } from "@cairnlog/core";
-import { apiKeysPath, createServer, keyRing, type CairnServer } from "@cairnlog/server";
+import { CairnError } from "@cairnlog/core";
+import type { CairnServer } from "@cairnlog/server";
 import { systemClock } from "@cairnlog/log";
 import { filesStore } from "@cairnlog/store";
 import type { CommandContext, CommandSpec } from "../command.ts";
@@ -47,6 +47,8 @@ async function run(context: CommandContext): Promise<Exit> {
   const { io, output, config } = context;
   const { values } = config;
   const { data } = values;
+  // Loaded only here: no other command needs the HTTP framework.
+  const { apiKeysPath, createServer, keyRing } = await import("@cairnlog/server");
   const failed = Promise.withResolvers<CairnError>();
   const store = filesStore({ folder: data });
   const tls = readTls(values);
@@ -84,7 +86,9 @@ async function run(context: CommandContext): Promise<Exit> {
       "cairn: the server ends, so that nothing false is signed. What was acknowledged is safe.",
     );
     await server.stop();
-    return errorTable[ended.code].exit;
+    // A log that has failed may not close well. Why it failed has been said.
+    await logs.closeAll().catch(() => {});
+    return 3;
   } finally {
     await server?.stop();
     await logs.closeAll();

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CairnError, utf8 } from "@cairnlog/core";
-import { verifyTarget, type Report } from "@cairnlog/verify";
+import type { Report } from "@cairnlog/verify";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import { findApiKey, type Configuration } from "../configuration.ts";
 import type { Exit } from "../io.ts";
@@ -59,6 +59,7 @@ async function run({ io, output, config, options, parameters }: CommandContext):
   const [checkpoint, entry] = [options.text("checkpoint"), options.text("entry")];
   const key = findApiKey(config);
   const isNamed = origins.get("log")!.level === "flag";
+  const { verifyTarget } = await import("@cairnlog/verify");
   let report: Report;
   try {
     report = await verifyTarget(target, {
