@@ -42,6 +42,8 @@ function cliDocument(): string {
       "Reading a folder needs no lock and works while somebody writes; appending does, and says who holds it.",
     "**Times** are RFC 3339 (`2026-11-23T05:00:00Z`), a date (`2026-11-23`, its beginning in UTC), or how long ago: " +
       "`90s`, `15m`, `2h`, `3d`, `1w`.",
+    "**TLS.** A server's certificate must be one that Node trusts: where your own CA made it, name the CA's file in " +
+      "`NODE_EXTRA_CA_CERTS`.",
     "All commands take " +
       [...commonSettings.map((name) => `\`--${flagOf(name)}\``), "`--config <path>`"].join(", ") +
       " and `--help`; [configuration.md](configuration.md) has them and the other settings.",

@@ -13,13 +13,17 @@ import {
   type Crypto,
 } from "@cairnlog/core";
 import { nodeCrypto, randomBytes as systemRandomBytes } from "@cairnlog/crypto";
-import type { LogStore } from "@cairnlog/store";
+import { IdHasher, type LogStore } from "@cairnlog/store";
 import { systemClock, type Clock } from "./clock.ts";
 import { CommitBuilder } from "./commit-builder.ts";
 import { Duplicates } from "./duplicates.ts";
 import { History } from "./history.ts";
-import { IdHasher } from "./id-table.ts";
-import { interruptedCreation, type KeyReader, type LogIdentity } from "./identity.ts";
+import {
+  formatSettings,
+  interruptedCreation,
+  type KeyReader,
+  type LogIdentity,
+} from "./identity.ts";
 import type { Log, SignedCheckpoint } from "./log.ts";
 import { openState, type Opened } from "./opening.ts";
 import { LogTree } from "./log-tree.ts";
@@ -28,7 +32,8 @@ import { checkpointPath, Publisher } from "./publisher.ts";
 import { Sealer } from "./sealer.ts";
 import { logCreated, logRecovered, type Succession } from "./system-events.ts";
 import { TailRoom } from "./tail-room.ts";
-import { defaultWriterLimits, Writer, type WriterLimits } from "./writer.ts";
+import { defaultWriterLimits, type WriterLimits } from "./writer-parts.ts";
+import { Writer } from "./writer.ts";
 export interface LogOptions {
   readonly clock?: Clock;
   /** Fresh random bytes: salts, nonces, the key of id hashes. */
@@ -86,8 +91,10 @@ export async function openStored(
   await tailRoom.grown();
   if (birth !== undefined && state.tree.size === 0) {
     const { origin, vkeys } = identity.settings;
+    const settings = crypto.sha256(formatSettings(identity.settings));
     const nonce = randomBytes(16);
-    writer.appendSystem(logCreated({ origin, vkeys, nonce, succeeds: birth.succeeds }));
+    const { succeeds } = birth;
+    writer.appendSystem(logCreated({ origin, vkeys, nonce, settings, succeeds }));
   }
   if (recovered.rest !== undefined) writer.appendSystem(logRecovered(recovered.rest));
   await writer.idle();

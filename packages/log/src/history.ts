@@ -31,6 +31,7 @@ import {
   segmentEntries,
   type SegmentReader,
   tailPath,
+  treeTilePath,
   type LogReader,
 } from "@cairnlog/store";
 import type { StoredEntry } from "./log.ts";
@@ -44,11 +45,6 @@ const hashByteLength = 32;
 const segmentTileLevel = 2;
 const openReadersMax = 64;
 const bundleCacheBytesMax = 8 * 1024 * 1024;
-
-/** Where the full tile `index` of C2SP level `level` (2 or above) lies in a log. */
-export function treeTilePath(level: number, index: number): string {
-  return `tree/${level}/${String(index).padStart(16, "0")}`;
-}
 
 export class History {
   readonly #reader: LogReader;

@@ -15,55 +15,6 @@ export const generationSize = 1_048_576;
 
 const initialSlots = 1024;
 
-export class IdHasher {
-  /** Halves of the last hash that was made; never both zero. */
-  high = 0;
-  low = 0;
-  readonly #seed1: number;
-  readonly #seed2: number;
-  readonly #sources = new Map<string, number>();
-
-  /** `key`: 8 random bytes, fixed for the life of the log. */
-  constructor(key: Uint8Array) {
-    const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-    this.#seed1 = view.getUint32(0);
-    this.#seed2 = view.getUint32(4);
-  }
-
-  /** A number for `source`, to be handed to `hash`. Sources are few, so that they are kept. */
-  sourceSeed(source: string): number {
-    let seed = this.#sources.get(source);
-    if (seed === undefined) {
-      const bytes = new TextEncoder().encode(source);
-      this.hash(0, bytes, 0, bytes.length);
-      seed = this.high | 0;
-      if (this.#sources.size < 10_000) this.#sources.set(source, seed);
-    }
-    return seed;
-  }
-
-  /** Hashes the id at [start, end): two multiply-and-rotate lanes (as in MurmurHash3) over each byte. */
-  hash(sourceSeed: number, bytes: Uint8Array, start: number, end: number): void {
-    let a = this.#seed1 ^ sourceSeed;
-    let b = this.#seed2 + Math.imul(sourceSeed, 0x9e3779b1);
-    for (let i = start; i < end; i++) {
-      const byte = bytes[i]!;
-      a = Math.imul(a ^ byte, 0x85ebca6b);
-      a = (a << 13) | (a >>> 19);
-      b = Math.imul(b + byte, 0xc2b2ae35);
-      b = (b << 15) | (b >>> 17);
-    }
-    a ^= end - start;
-    a = Math.imul(a ^ (a >>> 16), 0x85ebca6b);
-    a ^= a >>> 13;
-    b = Math.imul(b ^ (b >>> 15) ^ a, 0xc2b2ae35);
-    b ^= b >>> 16;
-    this.high = a >>> 0;
-    this.low = b >>> 0;
-    if (this.high === 0 && this.low === 0) this.low = 1;
-  }
-}
-
 class Generation {
   used = 0;
   /** Seqs are kept relative to this one, so that 32 bits suffice. */

@@ -149,7 +149,8 @@ export function interruptedCreation(store: LogReader): CairnError {
   );
 }
 
-function formatSettings(settings: LogSettings): Uint8Array {
+/** The bytes of `log.json`. */
+export function formatSettings(settings: LogSettings): Uint8Array {
   const { name, origin, isPublic, vkeys, idKey, created } = settings;
   const members = { format: logFormat, name, origin, public: isPublic, created };
   return utf8(`${JSON.stringify({ ...members, vkeys, idKey: hex(idKey) }, undefined, 2)}\n`);

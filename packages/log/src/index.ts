@@ -16,4 +16,4 @@ export type {
 export { createLog, openLog, type NewLog, type OpenOptions } from "./open-log.ts";
 export { receiptOf, record, toBatch } from "./record.ts";
 export type { Succession } from "./system-events.ts";
-export type { WriterLimits } from "./writer.ts";
+export type { WriterLimits } from "./writer-parts.ts";

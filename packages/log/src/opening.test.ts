@@ -11,7 +11,14 @@ import { hashOfTile, isCairnError, parseEntry, utf8, type CairnErrorCode } from 
 import { filesStore, processLock, type Store } from "@cairnlog/store";
 import { ManualClock, SeededRandom, SimulatedDisk } from "@cairnlog/testing";
 import { auditLog } from "./audit.testing.ts";
-import { createLog, openLog, readNdjson, type Log, type NewLog, type OpenOptions } from "./index.ts";
+import {
+  createLog,
+  openLog,
+  readNdjson,
+  type Log,
+  type NewLog,
+  type OpenOptions,
+} from "./index.ts";
 import { simulatedCrypto, simulatedKeys } from "./simulated-keys.testing.ts";
 
 const name = "main";
@@ -181,7 +188,11 @@ describe("a creation that is interrupted", () => {
   let created: NewLog;
   before(async () => {
     const disk = new SimulatedDisk({ random: new SeededRandom(1) });
-    const old = await createLog(storeOn(disk), { name: "old", origin: "example.com/old" }, options());
+    const old = await createLog(
+      storeOn(disk),
+      { name: "old", origin: "example.com/old" },
+      options(),
+    );
     const checkpoint = old.publishedCheckpoint().note;
     await old.close();
     created = { name, origin, succeeds: { checkpoint, reason: "the old one was damaged" } };
@@ -233,7 +244,11 @@ describe("a creation that is interrupted", () => {
     for (let n = 0; n < 60; n++) {
       const disk = (await crashedAt(n, "crash")).kill();
       try {
-        const log = await createLog(storeOn(disk), { name, origin: "example.com/other" }, options());
+        const log = await createLog(
+          storeOn(disk),
+          { name, origin: "example.com/other" },
+          options(),
+        );
         assert.equal(log.origin, "example.com/other");
         await log.close();
       } catch (error) {

@@ -16,18 +16,21 @@ import {
 } from "@cairnlog/core";
 import {
   bundleEntries,
+  type Commit,
+  formatIdSidecar,
   frameCount,
+  type IdHasher,
+  idSidecarPath,
+  type LogStore,
+  readIdSidecar,
   sealedPath,
   segmentEntries,
   type SegmentReader,
   tailPath,
-  type Commit,
-  type LogStore,
+  treeTilePath,
 } from "@cairnlog/store";
 import { findIdRange } from "./event-batch.ts";
-import { treeTilePath } from "./history.ts";
-import { formatIdSidecar, idSidecarPath, readIdSidecar } from "./id-sidecar.ts";
-import { generationSize, type IdHasher, IdTable } from "./id-table.ts";
+import { generationSize, IdTable } from "./id-table.ts";
 import type { LogTree } from "./log-tree.ts";
 import { openSegmentReader } from "./segment-files.ts";
 import { recoverTail, type Recovered } from "./recovery.ts";
@@ -144,9 +147,13 @@ async function loadSealed(
       continue;
     }
     // Derived, so that it can be made again from the segments; the root of the commit decides whether it is right.
+    const roots = new Uint8Array(bundleEntries * hashByteLength);
     for (let i = 0; i < bundleEntries; i++) {
-      tree.appendSealed((await openSegment(store, sha256, index * bundleEntries + i)).trailer.root);
+      const { root } = (await openSegment(store, sha256, index * bundleEntries + i)).trailer;
+      roots.set(root, i * hashByteLength);
+      tree.appendSealed(root);
     }
+    if (tile === undefined) await store.put(path, roots);
   }
   for (let index = wholeTiles * bundleEntries; index < segments; index++) {
     tree.appendSealed((await openSegment(store, sha256, index)).trailer.root);

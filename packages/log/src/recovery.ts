@@ -22,8 +22,14 @@ import {
   type Hash,
   type Sha256,
 } from "@cairnlog/core";
-import { segmentEntries, tailPath, type Commit, type LogStore } from "@cairnlog/store";
-import type { IdHasher, IdTable } from "./id-table.ts";
+import {
+  type Commit,
+  type IdHasher,
+  type LogStore,
+  segmentEntries,
+  tailPath,
+} from "@cairnlog/store";
+import type { IdTable } from "./id-table.ts";
 import { findIdRange } from "./event-batch.ts";
 import type { LogTree } from "./log-tree.ts";
 import type { OpenSegment } from "./open-segment.ts";

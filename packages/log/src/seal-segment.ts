@@ -3,8 +3,8 @@
  * its name. The same code runs in a worker thread beside the writer (files) and inline (stores that live in this
  * process only).
  *
- * The log hands over what it holds in memory: the hashes that its signed root was made from. They decide what is sealed;
- * the tail is only where the bytes come from (`segment-writer.ts` of the store says why that is enough).
+ * The log hands over what it holds in memory: the hashes that its signed root was made from. They decide what is
+ * sealed; the tail is only where the bytes come from (`segment-writer.ts` of the store says why that is enough).
  */
 import { setImmediate } from "node:timers/promises";
 import { CairnError, isCairnError, type Crypto, type Hash, type Seal } from "@cairnlog/core";
@@ -35,8 +35,8 @@ export interface SealingJob extends SegmentTailPlace {
 export type SignSeal = (seal: Seal) => Promise<string>;
 
 /**
- * "tampered" where the tail is not what was committed. "unavailable" where it is, and the file that was written came back
- * wrong: nothing is lost then, and trying again may help.
+ * "tampered" where the tail is not what was committed. "unavailable" where it is, and the file that was written came
+ * back wrong: nothing is lost then, and trying again may help.
  */
 export async function sealSegment(
   place: SealingPlace,

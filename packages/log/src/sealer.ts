@@ -14,14 +14,15 @@ import {
 } from "@cairnlog/core";
 import {
   bundleEntries,
+  formatIdSidecar,
   frameCount,
+  idSidecarPath,
+  type LogStore,
   segmentEntries,
   tailPath,
-  type LogStore,
+  treeTilePath,
 } from "@cairnlog/store";
 import type { Clock, Timer } from "./clock.ts";
-import { treeTilePath } from "./history.ts";
-import { formatIdSidecar, idSidecarPath } from "./id-sidecar.ts";
 import type { LogIdentity } from "./identity.ts";
 import type { LogTree } from "./log-tree.ts";
 import type { OpenSegment } from "./open-segment.ts";
@@ -173,7 +174,7 @@ export class Sealer {
     return this.#signed.note;
   }
 
-  /** Stores every upper tile that the sealed size has just completed. They are derived, so that this may be repeated. */
+  /** Stores every upper tile that the sealed size has just completed. They are derived, so this may be repeated. */
   async #putTreeTiles(sealedSize: number): Promise<void> {
     const { store, tree } = this.#parts;
     for (let level = segmentTileLevel; ; level++) {

@@ -16,6 +16,8 @@ export interface LogCreated {
   readonly vkeys: readonly string[];
   /** 16 random bytes: two logs never begin alike. */
   readonly nonce: Uint8Array;
+  /** SHA-256 of `log.json`, so that an edit of the settings beside the log shows. */
+  readonly settings: Hash;
   readonly succeeds: Succession | undefined;
 }
 
@@ -34,6 +36,7 @@ export function logCreated(created: LogCreated): Uint8Array {
     origin: created.origin,
     keys: created.vkeys,
     nonce: base64(created.nonce),
+    settings: base64(created.settings),
     ...(created.succeeds === undefined ? {} : { succeeds: created.succeeds }),
   });
 }

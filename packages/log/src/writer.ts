@@ -19,18 +19,12 @@ import {
   isCairnError,
   type Hash,
 } from "@cairnlog/core";
-import type { LogStore } from "@cairnlog/store";
 import { AppendQueue, type Pending } from "./append-queue.ts";
 import { AppendResult } from "./appended.ts";
-import type { Clock } from "./clock.ts";
-import type { CommitBuilder } from "./commit-builder.ts";
 import type { EventBatch } from "./event-batch.ts";
-import type { Duplicates } from "./duplicates.ts";
-import type { IdHasher, IdTable } from "./id-table.ts";
 import type { Appended, CommitTiming, LogCounters, SignedCheckpoint } from "./log.ts";
-import type { LogTree } from "./log-tree.ts";
 import { clockStepped, systemSource } from "./system-events.ts";
-import type { TailRoom } from "./tail-room.ts";
+import type { WriterParts } from "./writer-parts.ts";
 
 /** A step of the system's clock beyond this many milliseconds is recorded. */
 const clockStepMs = 1000;
@@ -46,43 +40,12 @@ const openSegmentsMax = 20;
 /** Length field, head and closing brace of an entry. */
 const entryOverheadMax = 2 + headByteLengthMax + 1;
 
-export interface WriterLimits {
-  /** A commit takes no further entry once it has this many bytes. */
-  readonly commitBytesMax: number;
-  /** What may wait for a commit. One batch alone may be larger. */
-  readonly queueEventsMax: number;
-  readonly queueBytesMax: number;
-}
-
-export const defaultWriterLimits: WriterLimits = {
-  commitBytesMax: 4 * 1024 * 1024,
-  queueEventsMax: 200_000,
-  queueBytesMax: 64 * 1024 * 1024,
-};
-
-/** What the writer stands on. `LogImplementation` puts it together. */
-export interface WriterParts {
-  readonly logName: string;
-  readonly store: LogStore;
-  readonly tree: LogTree;
-  readonly builder: CommitBuilder;
-  readonly ids: IdTable;
-  readonly idHasher: IdHasher;
-  readonly duplicates: Duplicates;
-  readonly tailRoom: TailRoom;
-  readonly clock: Clock;
-  readonly limits: WriterLimits;
-  sign(size: number, root: Hash): Promise<string>;
-  /** Called after each durable commit. */
-  committed(): void;
-  /** Called once, when the writer has failed for good. */
-  failed(error: CairnError): void;
-}
-
 export class Writer {
   readonly #parts: WriterParts;
   readonly #queue = new AppendQueue();
   readonly #systemEvents: Uint8Array[] = [];
+  /** Wait until the system events that are queued by now are durable. */
+  #told: (() => void)[] = [];
   #running: Promise<void> | undefined;
   /** Batches whose candidates are being compared. */
   readonly #settling = new Set<Promise<void>>();
@@ -183,6 +146,7 @@ export class Writer {
     this.#failure = error;
     for (const pending of this.#queue.drain()) pending.reject(error);
     this.#systemEvents.length = 0;
+    for (const tell of this.#told.splice(0)) tell();
     this.#parts.failed(error);
   }
 
@@ -235,6 +199,7 @@ export class Writer {
   async #commitOnce(): Promise<void> {
     const { builder, clock } = this.#parts;
     const begun = clock.monotonic();
+    const told = this.#told.splice(0);
     builder.begin(formatLogTime(this.#commitTime()));
     this.#renderSystemEvents();
     const finished = this.#queue.takeWhile((pending) => this.#renderBatch(pending));
@@ -259,6 +224,7 @@ export class Writer {
       syncMs: clock.monotonic() - rendered,
     });
     for (const pending of finished) this.#answer(pending);
+    for (const tell of told) tell();
     if (builder.entries > 0) this.#parts.committed();
   }
 
@@ -366,6 +332,7 @@ export class Writer {
     const { batch, source, result } = pending;
     const { duplicates } = this.#parts;
     const isNew = new Set<number>();
+    let told: Promise<void> | undefined;
     try {
       for (const { i, seq } of pending.candidates.splice(0)) {
         const verdict = await duplicates.compare(batch, i, source, seq);
@@ -377,8 +344,12 @@ export class Writer {
           this.#counters.conflicts++;
           result.refuse(i, verdict.error);
           this.appendSystem(verdict.event);
+          told = new Promise((resolve) => this.#told.push(resolve));
         }
       }
+      // Who hears of a conflict can rely on its being recorded.
+      await told;
+      if (told !== undefined && this.#failure !== undefined) throw this.#failure;
     } catch (error) {
       pending.reject(isCairnError(error) ? error : commitFailed(this.#parts.logName, error));
       return;

@@ -19,7 +19,7 @@ export { openSealingFiles, type SealingFiles } from "./sealing-files.ts";
 export { processLock, sqliteLock, type HeldLock, type LockStrategy } from "./lock.ts";
 export { memoryStore } from "./memory.ts";
 export { nodeDisk } from "./node-disk.ts";
-export { findTailFirst, tailPath } from "./paths.ts";
+export { findTailFirst, tailPath, treeTilePath } from "./paths.ts";
 export type {
   Commit,
   LogReader,

@@ -59,6 +59,11 @@ export function tailPath(first: number): string {
   return `tail/${String(first).padStart(16, "0")}`;
 }
 
+/** Where the full tile `index` of C2SP level `level` (2 or above) lies. */
+export function treeTilePath(level: number, index: number): string {
+  return `tree/${level}/${String(index).padStart(16, "0")}`;
+}
+
 /** The seq in the path of a tail file, or undefined for another path. */
 export function findTailFirst(path: string): number | undefined {
   if (!tailName.test(path)) return undefined;

@@ -66,8 +66,8 @@ export function cutFrame(place: FramePlace, seq: number): CairnError {
 }
 
 /**
- * The entry bundle of a frame, each entry u16 length || entry, whose first entry has the leaf hash `prev` before it. Each
- * entry has its leaf hash in `expected` (256 hashes), which is how damage is found at the first entry that has it.
+ * The entry bundle of a frame, each entry u16 length || entry, whose first entry has the leaf hash `prev` before it.
+ * Each entry has its leaf hash in `expected` (256 hashes): damage is found at the first entry that has it.
  */
 export function restoreBundle(
   sha256: Sha256,

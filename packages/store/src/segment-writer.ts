@@ -6,15 +6,15 @@
  * was committed, the level-1 hashes and the root that the log signed. Writing believes nothing and proves nothing: it
  * only cuts the entries' heads off, compresses, and puts those hashes behind. All proof is in reading back:
  *
- * 1. The hashes in the file are the caller's, byte for byte. Its level-1 hashes come to its root. The root in the seal is
- *    its root: whoever signs compares that once more.
+ * 1. The hashes in the file are the caller's, byte for byte. Its level-1 hashes come to its root. The root in the seal
+ *    is its root: whoever signs compares that once more.
  * 2. Every entry, rebuilt from what came back with its seq and the leaf hash before it, has its leaf hash. So it is
  *    the committed entry, whatever the tail or the medium made of it, and the chain holds: the entries' own `prev` is
  *    what was hashed.
  * 3. Times, frame table, trailer and the file's SHA-256 are compared as `cairn verify` does.
  *
- * What is left unproven is that the caller's leaf hashes come to its level-1 hashes, which is 65,280 hashes that it has
- * made itself. Damage to its memory would show all the same: a changed leaf hash is no entry's, changed level-1 hashes do
+ * What is left unproven is that the caller's leaf hashes come to its level-1 hashes: 65,280 hashes that it has made
+ * itself. Damage to its memory would show all the same: a changed leaf hash is no entry's, changed level-1 hashes do
  * not come to the root.
  *
  * Memory: some frames, the hashes (2 MiB) twice while they are compared.

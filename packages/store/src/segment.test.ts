@@ -314,6 +314,21 @@ describe("a sealed segment", () => {
     assert.match(error.message, /version 2/);
   });
 
+  test("is refused where the log that seals it holds other hashes", async () => {
+    const { root } = written;
+    const leafHashes = new Uint8Array(Buffer.concat(tail.leafHashes));
+    const { level1 } = written;
+    await check(file, { root, hashes: { leafHashes, level1 } });
+    const otherLeaf = leafHashes.with(32 * 700 + 9, leafHashes[32 * 700 + 9]! ^ 1);
+    const error = await refused(file, { root, hashes: { leafHashes: otherLeaf, level1 } });
+    assert.equal(error.place.seq, first + 700);
+    const otherLevel1 = level1.with(8191, level1[8191]! ^ 1);
+    const byte = segment.layout.frameTable - 1;
+    const late = await refused(file, { root, hashes: { leafHashes, level1: otherLevel1 } });
+    assert.equal(late.place.byte, byte);
+    await refused(file, { root, hashes: { leafHashes: leafHashes.slice(32), level1 } });
+  });
+
   test("lies under the log's own signature are found as well", async () => {
     const { level1, frameTable, note, trailer } = segment.layout;
     const honest = (await check(file)).seal;

@@ -9,7 +9,8 @@ import { nodeCrypto } from "@cairnlog/crypto";
 import { mapDisk, mapLocation } from "./file-map.testing.ts";
 import { LogFolder } from "./folder.ts";
 import { Findings } from "./report.ts";
-import { UpperTiles, upperTilePath } from "./upper-tiles.ts";
+import { treeTilePath } from "@cairnlog/store";
+import { UpperTiles } from "./upper-tiles.ts";
 
 const { sha256 } = nodeCrypto;
 const roots = Array.from({ length: 65_536 + 3 }, (_, i) => sha256(utf8(`segment ${i}`)));
@@ -22,8 +23,8 @@ function tileOf(hashes: readonly Uint8Array[]): Uint8Array {
 
 const files = new Map<string, Uint8Array>();
 const level2 = Array.from({ length: 256 }, (_, i) => tileOf(roots.slice(256 * i, 256 * (i + 1))));
-level2.forEach((tile, i) => files.set(upperTilePath(2, i), tile));
-files.set(upperTilePath(3, 0), tileOf(level2.map((tile) => hashOfTile(sha256, tile))));
+level2.forEach((tile, i) => files.set(treeTilePath(2, i), tile));
+files.set(treeTilePath(3, 0), tileOf(level2.map((tile) => hashOfTile(sha256, tile))));
 
 async function check(found: ReadonlyMap<string, Uint8Array>, lost?: number): Promise<Findings> {
   const findings = new Findings();
@@ -40,7 +41,7 @@ test("tiles that are right are found to be", async () => {
 });
 
 test("a changed tile is named, a missing one noted, a tile of nothing refused", async () => {
-  for (const path of [upperTilePath(2, 200), upperTilePath(3, 0)]) {
+  for (const path of [treeTilePath(2, 200), treeTilePath(3, 0)]) {
     const changed = files.get(path)!.slice();
     changed[777]! ^= 1;
     const [problem] = (await check(new Map(files).set(path, changed))).problems();
@@ -54,7 +55,7 @@ test("a changed tile is named, a missing one noted, a tile of nothing refused", 
       [["missing", path]],
     );
   }
-  const beyond = new Map(files).set(upperTilePath(2, 256), level2[0]!);
+  const beyond = new Map(files).set(treeTilePath(2, 256), level2[0]!);
   assert.equal((await check(beyond)).problems()[0]!.code, "derived");
 });
 

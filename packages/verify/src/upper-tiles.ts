@@ -3,7 +3,7 @@
  * and compared. They are derived, so that one that is missing is no loss.
  */
 import { hashOfTile, isCairnError, isSameBytes, type Hash, type Sha256 } from "@cairnlog/core";
-import { bundleEntries } from "@cairnlog/store";
+import { bundleEntries, treeTilePath } from "@cairnlog/store";
 import type { LogFolder } from "./folder.ts";
 import type { Findings } from "./report.ts";
 
@@ -17,10 +17,6 @@ interface Level {
   readonly tile: Uint8Array;
   /** False where a hash in the tile is unknown. */
   isKnown: boolean;
-}
-
-export function upperTilePath(level: number, index: number): string {
-  return `tree/${level}/${String(index).padStart(16, "0")}`;
 }
 
 export class UpperTiles {
@@ -63,7 +59,7 @@ export class UpperTiles {
   }
 
   async #compare(level: number, { index, tile, isKnown }: Level): Promise<void> {
-    const path = upperTilePath(level, index);
+    const path = treeTilePath(level, index);
     this.#left.delete(path);
     try {
       const found = await this.#folder.get(path, tileByteLength);
