@@ -64,6 +64,7 @@ export async function openState(
   const parts = { store, sha256, tree, ids, idHasher, commit, check, ...last };
   const recovered = await recoverTail(parts);
   // Not before the sealed segments have proved to be those of the last commit.
+  for (const { path, bytes } of last.remade) await store.put(path, bytes);
   await finishSealing(store, segments);
   // The record that was read may never have reached the medium (its sync may have failed). Before anything is said
   // about this size, it is recorded once more; where there is something to tell, by the commit that tells it.
@@ -129,14 +130,23 @@ async function countSegments(store: LogStore, commit: Commit): Promise<number> {
   return sealed.length;
 }
 
+interface LoadedSealed {
+  /** Leaf hash and time of the last sealed entry. */
+  readonly prev: Hash;
+  readonly lastTimeMs: number;
+  /** Tiles that were missing. Not stored before the commit's root has proved them. */
+  readonly remade: readonly { readonly path: string; readonly bytes: Uint8Array }[];
+}
+
 /** Loads the roots of sealed segments into the tree: by tiles of 256 where they are complete, then one by one. */
 async function loadSealed(
   store: LogStore,
   sha256: Sha256,
   tree: LogTree,
   segments: number,
-): Promise<{ readonly prev: Hash; readonly lastTimeMs: number }> {
+): Promise<LoadedSealed> {
   const wholeTiles = Math.floor(segments / bundleEntries);
+  const remade: { readonly path: string; readonly bytes: Uint8Array }[] = [];
   for (let index = 0; index < wholeTiles; index++) {
     const path = treeTilePath(segmentTileLevel, index);
     const tile = await store.get(path);
@@ -153,13 +163,14 @@ async function loadSealed(
       roots.set(root, i * hashByteLength);
       tree.appendSealed(root);
     }
-    if (tile === undefined) await store.put(path, roots);
+    if (tile === undefined) remade.push({ path, bytes: roots });
   }
   for (let index = wholeTiles * bundleEntries; index < segments; index++) {
     tree.appendSealed((await openSegment(store, sha256, index)).trailer.root);
   }
-  if (segments === 0) return { prev: genesisPrev(), lastTimeMs: 0 };
-  return lastSealedEntry(await openSegment(store, sha256, segments - 1), sha256);
+  if (segments === 0) return { prev: genesisPrev(), lastTimeMs: 0, remade };
+  const last = await lastSealedEntry(await openSegment(store, sha256, segments - 1), sha256);
+  return { ...last, remade };
 }
 
 /**
