@@ -96,8 +96,9 @@ export function copyLargeLog({ data }: LargeLog, to: string): void {
   }
 }
 
-/** Every file under `folder`, by its path in there. */
+/** Every file under `folder`, by its path in there; none where there is no such folder. */
 export function filesIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) =>
     statSync(join(folder, path)).isFile(),
   );

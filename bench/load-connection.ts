@@ -1,7 +1,8 @@
 /**
  * One keep-alive connection of the load generator: sends requests that were built beforehand, and reads as little of
  * the answers as it can: status, Content-Length, and when the last byte is there. What the generator does costs a core
- * that the server would like to have, so there is no HTTP client here, and no allocation per request but the head's text.
+ * that the server would like to have, so there is no HTTP client here, and no allocation per request but the head's
+ * text.
  */
 import { connect, type Socket } from "node:net";
 

@@ -2,9 +2,9 @@
  * Goal: a log of ours is a log to people who have never seen our code. `testing/go` knows C2SP's formats and the
  * packages behind Go's checksum database, nothing else; it accepts our log, and refuses every lie about it.
  *
- * Method: the real server with a log of 70,000 entries (a sealed segment, full and partial tiles on three levels) and one
- * of 3,000; a proxy that changes one thing in what the server answers; a fork, which is one log that was continued in two
- * ways under the same keys.
+ * Method: the real server with a log of 70,000 entries (a sealed segment, full and partial tiles on three levels) and
+ * one of 3,000; a proxy that changes one thing in what the server answers; a fork, which is one log that was
+ * continued in two ways under the same keys.
  */
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";

@@ -1,9 +1,9 @@
 /**
  * Goal: what a newcomer copies out of README.md works, and what the pages about the code say exists, exists.
  *
- * Method: the TypeScript snippets are compiled under the strict settings of the sources, and run against a log of their own
- * and a real server; the curl line is sent; each line of shell names a script, command and flags that there are. Then paths,
- * lengths and headings of the pages.
+ * Method: the TypeScript snippets are compiled under the strict settings of the sources, and run against a log of
+ * their own and a real server; the curl line is sent; each line of shell names a script, command and flags that there
+ * are. Then paths, lengths and headings of the pages.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

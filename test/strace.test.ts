@@ -98,7 +98,8 @@ function readTraces(folder: string): Call[] {
 
 /** One line of a trace: time, name(descriptor<target>, arguments) = result <duration>. */
 function readCall(line: string): Call[] {
-  const shape = /^(\d+)\.(\d{9}) (\w+)\(\d+<(.*?)>(?:\(deleted\))?(?:, (.*))?\) += (-?\d+).*<(\d+)\.(\d{9})>$/;
+  const shape =
+    /^(\d+)\.(\d{9}) (\w+)\(\d+<(.*?)>(?:\(deleted\))?(?:, (.*))?\) += (-?\d+).*<(\d+)\.(\d{9})>$/;
   const match = shape.exec(line);
   if (match === null) return [];
   const [, seconds, nanos, name, target, rest = "", result, durationS, durationNs] = match;
@@ -109,7 +110,9 @@ function readCall(line: string): Call[] {
       target: unescaped(target!).toString("latin1"),
       begin,
       end: begin + BigInt(durationS! + durationNs!),
-      bytes: unescaped([...rest.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map(([, text]) => text).join("")),
+      bytes: unescaped(
+        [...rest.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map(([, text]) => text).join(""),
+      ),
       offset: name === "pwrite64" ? parseDecimal(/, (\d+)$/.exec(rest)?.[1] ?? "", "offset") : -1,
       result: parseDecimal(result!.replace("-", ""), "result"),
     },
@@ -150,7 +153,9 @@ function judge(trace: readonly Call[], folder: string): { answers: number; commi
 /** The sizes of the checkpoints that a piece of an answer tells of: in JSON, or plain. */
 function sizesIn(bytes: Buffer): number[] {
   const text = bytes.toString("latin1");
-  const found = [...text.matchAll(/(?:"checkpoint":"|\r\n\r\n|^)([a-z0-9./]+)(?:\\n|\n)(\d+)(?:\\n|\n)/g)];
+  const found = [
+    ...text.matchAll(/(?:"checkpoint":"|\r\n\r\n|^)([a-z0-9./]+)(?:\\n|\n)(\d+)(?:\\n|\n)/g),
+  ];
   return found
     .filter(([, name]) => name === origin)
     .map(([, , size]) => parseDecimal(size!, "tree size"));
@@ -178,7 +183,8 @@ function durableCommit(trace: readonly Call[], folder: string, slot: Call): Dura
     if (written !== undefined) {
       const synced = firstSync(trace, tail, written.end);
       assert.ok(synced !== undefined && synced.end <= slot.begin, "the tail is synced before");
-    } else assert.equal(commit.number, firstNumber(trace, folder), "only the first is written again");
+    } else
+      assert.equal(commit.number, firstNumber(trace, folder), "only the first is written again");
   }
   return { size: commit.size, durable: ring.end };
 }

@@ -1,9 +1,9 @@
 /**
- * Goal: what docs/verify-yourself.md tells people to type works as it stands, with tools that know nothing of Cairn, and
- * says no to whatever is not true.
+ * Goal: what docs/verify-yourself.md tells people to type works as it stands, with tools that know nothing of Cairn,
+ * and says no to whatever is not true.
  *
- * Method: the page's bash blocks, in order, in one shell with `set -e`, against the real server; then the Python script and
- * the blocks that check by hand on receipts and entries in which one thing was changed.
+ * Method: the page's bash blocks, in order, in one shell with `set -e`, against the real server; then the Python
+ * script and the blocks that check by hand on receipts and entries in which one thing was changed.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -39,8 +39,8 @@ export class EntryRenderer {
   }
 
   /**
-   * Writes the entry of `seq` around the event at [start, end) of `event` into `out` at `at`; returns its end. The salt is
-   * the 18 bytes at `saltFrom` of `salts`. `out` has room for it.
+   * Writes the entry of `seq` around the event at [start, end) of `event` into `out` at `at`; returns its end. The
+   * salt is the 18 bytes at `saltFrom` of `salts`. `out` has room for it.
    */
   write(
     out: Uint8Array,

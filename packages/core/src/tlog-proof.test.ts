@@ -71,7 +71,7 @@ test("each entry is proven at its index, and nothing else is", async () => {
 });
 
 test("the layout is that of the specification", () => {
-  const { extra: _, ...bare } = proofOf(0);
+  const { extra: _extra, ...bare } = proofOf(0);
   const text = formatTlogProof(bare);
   const [first, second] = bare.proof.map((hash) => base64(hash));
   const head = `c2sp.org/tlog-proof@v1\nindex 0\n${first}\n${second}\n\n`;
@@ -174,7 +174,7 @@ test("white space between the tokens of a receipt is of no account, all else is"
   ];
   for (const one of bad) assert.throws(() => parseReceipt(one), is("malformed"), one);
   for (const name of Object.keys(json)) {
-    const { [name]: _, ...rest } = json;
+    const { [name]: _dropped, ...rest } = json;
     assert.throws(() => receiptFromJson(rest), is("malformed"), name);
   }
 });

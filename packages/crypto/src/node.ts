@@ -37,8 +37,8 @@ export function plainBytes(buffer: Buffer): Uint8Array {
 }
 
 /**
- * By way of a string of 32 latin1 characters, because Node makes that on the JavaScript heap: a `Buffer` result costs an
- * allocation outside of it and a finalizer. Measured (Node 24): 0.37 µs instead of 0.90 µs for 65 bytes, 0.58 µs
+ * By way of a string of 32 latin1 characters, because Node makes that on the JavaScript heap: a `Buffer` result costs
+ * an allocation outside of it and a finalizer. Measured (Node 24): 0.37 µs instead of 0.90 µs for 65 bytes, 0.58 µs
  * instead of 1.2 µs for 480.
  */
 function sha256(bytes: Uint8Array): Hash {

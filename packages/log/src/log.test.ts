@@ -176,9 +176,8 @@ for (const [storeName, makeStore] of stores) {
       const bytes = utf8(large.join("\n"));
       assert.ok(bytes.length > 64 * 1024, "large enough for the thread");
       const small = utf8(JSON.stringify(event(1000)));
-      const results = await Promise.all([
-        ...[log.appendNdjson(bytes, "api"), log.appendNdjson(small, "api")],
-      ]);
+      const sent = [log.appendNdjson(bytes, "api"), log.appendNdjson(small, "api")] as const;
+      const results = await Promise.all(sent);
       const direct = readNdjson(bytes);
       assert.equal(results[0].count, 600);
       assert.deepEqual(results[0].refusal(100), direct.refusals.get(100));

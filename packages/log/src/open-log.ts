@@ -28,8 +28,8 @@ export interface NewLog {
 }
 
 /**
- * Creates a log with keys of its own and opens it. "conflict" where the name is taken. A creation that was interrupted is
- * taken up again: until entry 0 is durable nobody was told of the log, and `openLog` says "not_found".
+ * Creates a log with keys of its own and opens it. "conflict" where the name is taken. A creation that was
+ * interrupted is taken up again: until entry 0 is durable nobody was told of the log, and `openLog` says "not_found".
  */
 export async function createLog(
   store: Store,

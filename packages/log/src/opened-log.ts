@@ -35,7 +35,7 @@ export interface OpenedLogParts {
   readonly publisher: Publisher;
   readonly sealer: Sealer;
   readonly tailRoom: TailRoom;
-  closeStore(): Promise<void>;
+  readonly closeStore: () => Promise<void>;
 }
 
 export class OpenedLog implements Log {

@@ -1,6 +1,6 @@
 /**
- * Goal: a log that was damaged does not start, and says where; a log that only lost what nobody was promised starts, keeps
- * what is whole, and puts the rest aside.
+ * Goal: a log that was damaged does not start, and says where; a log that only lost what nobody was promised starts,
+ * keeps what is whole, and puts the rest aside.
  *
  * Method: real folders with a few entries, in which one thing at a time is flipped, cut, removed or put back from an
  * older copy; then the log is opened.

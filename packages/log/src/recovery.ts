@@ -34,7 +34,7 @@ import { findIdRange } from "./event-batch.ts";
 import type { LogTree } from "./log-tree.ts";
 import type { OpenSegment } from "./open-segment.ts";
 import type { RecoveredRest } from "./system-events.ts";
-import { endOfBytes, tailFrames, type TailFrame } from "./tail-scan.ts";
+import { endOfBytes, tailFirsts, tailFrames, type TailFrame } from "./tail-scan.ts";
 
 const framingByteLength = 2;
 const entryByteLengthMax = 65_535;
@@ -58,7 +58,7 @@ export interface RecoveryParts {
   readonly idHasher: IdHasher;
   readonly commit: Commit;
   /** Throws if the committed size can't be right. Called before anything is changed. */
-  check(committedSize: number): Promise<void>;
+  readonly check: (committedSize: number) => Promise<void>;
   /** Of the last sealed entry. */
   readonly prev: Hash;
   readonly lastTimeMs: number;
@@ -192,7 +192,9 @@ class Recovery {
         `chain holds up to entry ${seq}, so that entry, or a hash in a sealed segment, is what was changed; ${waysOn}`,
       {
         place: {
-          ...{ log: store.name, seq, path: tailPath(segmentOf(seq)) },
+          log: store.name,
+          seq,
+          path: tailPath(segmentOf(seq)),
           ...(segment === undefined ? {} : { byte: segment.offsetOf(seq - segment.first) }),
         },
       },
@@ -224,8 +226,8 @@ class Recovery {
   }
 
   /**
-   * True if the next entry continues this one; or, where it is the last one that was committed, if the committed root is
-   * had from the leaf hash that it holds for the entry before it.
+   * True if the next entry continues this one; or, where it is the last one that was committed, if the committed root
+   * is had from the leaf hash that it holds for the entry before it.
    */
   #isSound(frame: TailFrame, next: TailFrame | undefined): boolean {
     const { sha256, tree, commit } = this.#parts;
@@ -378,15 +380,6 @@ function unsteady(store: LogStore, path: string, byte: number): CairnError {
 const waysOn =
   "it does not start. Keep its files as evidence; go on from a mirror or copy that verifies, or begin a successor " +
   "with `cairn init --succeeds <checkpoint>`";
-
-async function tailFirsts(store: LogStore): Promise<number[]> {
-  const firsts: number[] = [];
-  for (const { path } of await store.list("tail")) {
-    const first = Number.parseInt(path.slice("tail/".length), 10);
-    if (tailPath(first) === path) firsts.push(first);
-  }
-  return firsts.sort((a, b) => a - b);
-}
 
 function segmentOf(seq: number): number {
   return seq - (seq % segmentEntries);

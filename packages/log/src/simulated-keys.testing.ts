@@ -1,7 +1,7 @@
 /**
- * Signatures that cost a hash: for simulations, where thousands of logs sign and nothing is to depend on threads. Whoever
- * knows the public key can forge them. It also keeps the list of all checkpoints that were ever signed, so that a
- * simulation sees what never left the log.
+ * Signatures that cost a hash: for simulations, where thousands of logs sign and nothing is to depend on threads.
+ * Whoever knows the public key can forge them. It also keeps the list of all checkpoints that were ever signed, so
+ * that a simulation sees what never left the log.
  */
 import {
   isCairnError,

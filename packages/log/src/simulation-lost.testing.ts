@@ -1,6 +1,6 @@
 /**
- * Watches what recovery does to the tails: bytes that were there before an opening and are not there afterwards must lie
- * in `lost/`, byte for byte.
+ * Watches what recovery does to the tails: bytes that were there before an opening and are not there afterwards must
+ * lie in `lost/`, byte for byte.
  */
 import assert from "node:assert/strict";
 import type { SimulatedDisk } from "@cairnlog/testing";

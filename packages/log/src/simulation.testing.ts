@@ -1,8 +1,8 @@
 /**
- * One simulated history of a log on a faulty disk, made from one seed: lives that begin with opening the log and end with
- * a close, the kill of the process or the loss of power; in each, several writers, readers and the publisher at once,
- * while operations of the disk fail in whatever way the seed says. Everything that the log says goes to the ledger,
- * which judges the log when it lies on a sound disk again.
+ * One simulated history of a log on a faulty disk, made from one seed: lives that begin with opening the log and end
+ * with a close, the kill of the process or the loss of power; in each, several writers, readers and the publisher at
+ * once, while operations of the disk fail in whatever way the seed says. Everything that the log says goes to the
+ * ledger, which judges the log when it lies on a sound disk again.
  *
  * Deterministic: the disk, the clock, signatures and random bytes are simulated, and nothing runs on another thread.
  */

@@ -76,7 +76,10 @@ export interface SourceConflict {
   readonly refused: Hash;
 }
 
-/** Somebody sent another event under an id that is taken. Without this, knowing an id would be enough to swallow an event. */
+/**
+ * Somebody sent another event under an id that is taken. Without this entry, knowing an id would be enough to swallow
+ * an event.
+ */
 export function sourceConflict(conflict: SourceConflict): Uint8Array {
   return systemEvent("source.conflict", "refuse", {
     ...conflict,

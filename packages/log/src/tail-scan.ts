@@ -3,7 +3,7 @@
  * it: beyond what was written a tail is zeros.
  */
 import { assert } from "@cairnlog/core";
-import type { LogReader } from "@cairnlog/store";
+import { findTailFirst, type LogReader } from "@cairnlog/store";
 
 const chunkLength = 1024 * 1024;
 const framingByteLength = 2;
@@ -60,6 +60,15 @@ export async function endOfBytes(reader: LogReader, path: string, from: number):
     if (last > 0) end = at + last;
     if (bytes.length < chunkLength) return end;
   }
+}
+
+/** The first seqs of the tail files, in order. */
+export async function tailFirsts(reader: Pick<LogReader, "list">): Promise<number[]> {
+  const found = await reader.list("tail");
+  return found
+    .map(({ path }) => findTailFirst(path))
+    .filter((first) => first !== undefined)
+    .sort((a, b) => a - b);
 }
 
 assert(chunkLength > framingByteLength + entryByteLengthMax, "a chunk holds at least one frame");

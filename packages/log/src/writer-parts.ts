@@ -34,9 +34,9 @@ export interface WriterParts {
   readonly tailRoom: TailRoom;
   readonly clock: Clock;
   readonly limits: WriterLimits;
-  sign(size: number, root: Hash): Promise<string>;
+  readonly sign: (size: number, root: Hash) => Promise<string>;
   /** Called after each durable commit. */
-  committed(): void;
+  readonly committed: () => void;
   /** Called once, when the writer has failed for good. */
-  failed(error: CairnError): void;
+  readonly failed: (error: CairnError) => void;
 }

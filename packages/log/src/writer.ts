@@ -12,13 +12,7 @@
  * If (1) or (3) fails nobody knows what the medium holds: the writer fails for good, and opening the log anew
  * (recovery) is the only way on.
  */
-import {
-  CairnError,
-  formatLogTime,
-  headByteLengthMax,
-  isCairnError,
-  type Hash,
-} from "@cairnlog/core";
+import { CairnError, formatLogTime, headByteLengthMax, isCairnError } from "@cairnlog/core";
 import { AppendQueue, type Pending } from "./append-queue.ts";
 import { AppendResult } from "./appended.ts";
 import type { EventBatch } from "./event-batch.ts";

@@ -4,7 +4,7 @@
  * was meant for one server must not go to another.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { CairnError } from "@cairnlog/core";
+import { CairnError, parseDecimal } from "@cairnlog/core";
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -110,7 +110,7 @@ function refused(response: Response, path: string): CairnError {
   const place = { path };
   if (retried.has(status)) {
     const text = response.headers.get("retry-after") ?? "";
-    const seconds = /^[0-9]{1,6}$/.test(text) ? Number.parseInt(text, 10) : undefined;
+    const seconds = /^(?:0|[1-9][0-9]{0,5})$/.test(text) ? parseDecimal(text, "delay") : undefined;
     return new CairnError("unavailable", `the server answers ${status} for ${path}`, {
       place,
       ...(seconds === undefined ? {} : { retryAfterMs: seconds * 1e3 }),

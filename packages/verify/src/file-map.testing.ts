@@ -1,4 +1,6 @@
-/** Logs as maps from path to bytes, so that thousands of damages cost no disk: for tests. Not part of what is published. */
+/**
+ * Logs as maps from path to bytes, so that thousands of damages cost no disk: for tests. Not part of what is published.
+ */
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";

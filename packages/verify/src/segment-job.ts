@@ -142,7 +142,9 @@ async function findIdFault(
 
 const idFileBytesMax = 1024 * 1024;
 
-/** Reads files of a folder with as little around each read as there can be, for a thread that has nothing else to do. */
+/**
+ * Reads files of a folder with as little around each read as there can be, for a thread that has nothing else to do.
+ */
 export class DirectFiles implements SegmentSource {
   readonly #folder: string;
   #path = "";

@@ -1,6 +1,7 @@
 /**
- * Walks over a log's entry bundles from the first to the last, a few requests ahead, and compares every tile of the tree
- * with what the entries hash to. Holds the right edge of each level and the answers that are on their way, no more.
+ * Walks over a log's entry bundles from the first to the last, a few requests ahead, and compares every tile of the
+ * tree with what the entries hash to. Holds the right edge of each level and the answers that are on their way, no
+ * more.
  */
 import {
   EventScanner,

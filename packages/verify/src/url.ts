@@ -1,6 +1,7 @@
 /**
  * Verifies a log over HTTP, by the C2SP tile API alone: its checkpoint, every entry, every tile of its tree. Any log
- * that serves tlog-tiles can be hashed; of a log of ours the chain, the order and each entry's spelling are checked too.
+ * that serves tlog-tiles can be hashed; of a log of ours the chain, the order and each entry's spelling are checked
+ * too.
  *
  * The server is not trusted with anything: what it sends is bounded, hashed and compared. What it does not send is
  * the problem that the report names.
