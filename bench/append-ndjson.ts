@@ -30,7 +30,7 @@ export const appendNdjson: Benchmark = {
       ...{ name: "append", origin: "bench.example.com/logs/append" },
     });
     const bench = new AppendBench(context, log, pool, appends);
-    const found = await byTurns<string, Throughput | LogThroughput>(isQuick ? 1 : 5, {
+    const found = await byTurns(isQuick ? 1 : 5, {
       one: () => bench.append(1),
       floor: () => bench.floor(),
       many: () => bench.append(inFlightMany),
@@ -39,8 +39,8 @@ export const appendNdjson: Benchmark = {
     await log.close();
     return {
       rows: [
-        ...rowsOf("1 append in flight", found.one!, "floor", found.floor!),
-        ...rowsOf(`${inFlightMany} in flight`, found.many!, "floor, overlapped", found.overlapped!),
+        ...rowsOf("1 append in flight", found.one, "floor", found.floor),
+        ...rowsOf(`${inFlightMany} in flight`, found.many, "floor, overlapped", found.overlapped),
       ],
       notes: [
         `${formatCount(appends * eventsPerAppend)} events a round, ${eventsPerAppend} per append, ` +
@@ -145,11 +145,10 @@ async function readEntries(log: Log, from: number, to: number): Promise<EntryBat
 
 function rowsOf(
   what: string,
-  logRounds: readonly (Throughput | LogThroughput)[],
+  rounds: readonly LogThroughput[],
   floorName: string,
   floorRounds: readonly Throughput[],
 ): Row[] {
-  const rounds = logRounds as readonly LogThroughput[];
   const floor = (pick: (round: Throughput) => number) => ({
     ...{ what: floorName, values: floorRounds.map(pick) },
   });

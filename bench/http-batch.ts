@@ -1,6 +1,7 @@
 /** HTTP, NDJSON batches of 500, over as few connections as do best. */
 import type { Benchmark } from "./benchmark.ts";
 import {
+  commitNote,
   cpuRow,
   httpRounds,
   latencyRow,
@@ -44,7 +45,7 @@ export const httpBatch: Benchmark = {
           latencyRow("of a request of 500", "p99", rounds, { atMost: p99MsMax }),
           cpuRow(rounds),
         ],
-        notes: [loadNote(rounds), `connections tried: ${tried.join(", ")}`],
+        notes: [loadNote(rounds), commitNote(rounds), `connections tried: ${tried.join(", ")}`],
       };
     }),
 };

@@ -1,6 +1,13 @@
 /** HTTP, one connection, one event at a time, full receipts: what somebody waits who is alone. */
 import type { Benchmark } from "./benchmark.ts";
-import { cpuRow, latencyRow, loadNote, throughputRow, withServers } from "./http-rounds.ts";
+import {
+  commitNote,
+  cpuRow,
+  latencyRow,
+  loadNote,
+  throughputRow,
+  withServers,
+} from "./http-rounds.ts";
 import { byTurns } from "./measure.ts";
 
 /** What a commit of one event writes: its entry, then a slot of the ring. */
@@ -29,7 +36,7 @@ export const httpLone: Benchmark = {
           throughputRow("durable, full receipts", found),
           cpuRow(found),
         ],
-        notes: [loadNote(found)],
+        notes: [loadNote(found), commitNote(found)],
       };
     }),
 };

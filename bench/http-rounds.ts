@@ -6,7 +6,7 @@ import { createLog } from "@cairnlog/log";
 import { filesStore } from "@cairnlog/store";
 import type { BenchmarkContext } from "./benchmark.ts";
 import type { LoadResult } from "./load.ts";
-import { byTurns, cpuSecondsOf } from "./measure.ts";
+import { byTurns, cpuSecondsOf, spreadOf } from "./measure.ts";
 import {
   startBare,
   startCairn,
@@ -16,7 +16,7 @@ import {
   type LoadProcess,
   type Server,
 } from "./processes.ts";
-import { row, type Aim, type Row } from "./report.ts";
+import { formatNumber, row, type Aim, type Row } from "./report.ts";
 
 export interface LoadShape {
   readonly connections: number;
@@ -28,12 +28,17 @@ export interface HttpResult extends LoadResult {
   readonly cpuMicros: number;
 }
 
+interface CairnResult extends HttpResult {
+  readonly eventsPerCommit: number;
+  readonly commitMs: number;
+}
+
 export interface HttpBench {
   readonly cairn: CairnProcess;
   readonly bare: BareProcess;
   readonly load: LoadProcess;
   /** One round against our server; waits first until it is quiet. */
-  loadCairn(shape: LoadShape): Promise<HttpResult>;
+  loadCairn(shape: LoadShape): Promise<CairnResult>;
   /** The same against the bare server, which answers with as many bytes as ours did last. */
   loadBare(shape: LoadShape, writes?: readonly number[]): Promise<HttpResult>;
 }
@@ -68,9 +73,16 @@ export async function withServers<T>(
     return await work({
       ...{ cairn, bare, load },
       async loadCairn(shape) {
+        const before = await cairn.commits();
         const result = await run(cairn, shape, () => cairn.settle());
+        const after = await cairn.commits();
         ({ answerBytes } = result);
-        return result;
+        const commits = after.commits - before.commits;
+        return {
+          ...result,
+          eventsPerCommit: (after.entries - before.entries) / commits,
+          commitMs: ((after.seconds - before.seconds) / commits) * 1000,
+        };
       },
       async loadBare(shape, writes = []) {
         await bare.set({ answerBytes, writes, folder });
@@ -83,7 +95,7 @@ export async function withServers<T>(
 }
 
 export interface HttpRounds {
-  readonly cairn: readonly HttpResult[];
+  readonly cairn: readonly CairnResult[];
   readonly bare: readonly HttpResult[];
 }
 
@@ -133,6 +145,13 @@ export function latencyRow(
     baseline: { what: baselineName, values: values(rounds.bare) },
     ...(aim === undefined ? {} : { aim }),
   });
+}
+
+/** What one commit took, and for how many events. */
+export function commitNote({ cairn }: HttpRounds): string {
+  const { median: events } = spreadOf(cairn.map(({ eventsPerCommit }) => eventsPerCommit));
+  const { median: ms } = spreadOf(cairn.map(({ commitMs }) => commitMs));
+  return `${formatNumber(events)} events a commit, ${formatNumber(ms)} ms each`;
 }
 
 /** What the generator itself took: near 1, it and not the server may be what limits. */

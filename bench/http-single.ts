@@ -1,6 +1,7 @@
 /** HTTP, one event a request, 64 connections, full receipts. */
 import type { Benchmark } from "./benchmark.ts";
 import {
+  commitNote,
   cpuRow,
   httpRounds,
   latencyRow,
@@ -24,7 +25,7 @@ export const httpSingle: Benchmark = {
           latencyRow("of a request", "p99", rounds, { atMost: 15 }),
           cpuRow(rounds),
         ],
-        notes: [loadNote(rounds)],
+        notes: [loadNote(rounds), commitNote(rounds)],
       };
     }),
 };

@@ -58,16 +58,15 @@ export function latenciesOf(samples: Samples): Latencies {
   return { p50: p50!, p99: p99!, max: max! };
 }
 
-/** Runs the sides by turns, a warm-up round first, whose result is thrown away. */
-export async function byTurns<Side extends string, T>(
+/** Runs the sides by turns, a warm-up round first, whose results are thrown away. */
+export async function byTurns<Results extends Record<string, unknown>>(
   rounds: number,
-  sides: Readonly<Record<Side, () => Promise<T>>>,
-): Promise<Record<Side, T[]>> {
-  const names = Object.keys(sides) as Side[];
-  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<
-    Side,
-    T[]
-  >;
+  sides: { readonly [Side in keyof Results]: () => Promise<Results[Side]> },
+): Promise<{ [Side in keyof Results]: Results[Side][] }> {
+  const names = Object.keys(sides) as (keyof Results)[];
+  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as {
+    [Side in keyof Results]: Results[Side][];
+  };
   for (let round = 0; round <= rounds; round++) {
     for (const name of names) {
       const result = await sides[name]();
@@ -75,13 +74,6 @@ export async function byTurns<Side extends string, T>(
     }
   }
   return results;
-}
-
-/** Milliseconds that `work` takes. */
-export async function timed(work: () => Promise<unknown> | void): Promise<number> {
-  const begun = performance.now();
-  await work();
-  return performance.now() - begun;
 }
 
 /** How busy the machine is with others: their noise is in the figures. */

@@ -21,9 +21,18 @@ export interface Server {
   readonly pid: number;
 }
 
+export interface CommitTotals {
+  readonly commits: number;
+  readonly entries: number;
+  /** From the first byte rendered to the last one durable. */
+  readonly seconds: number;
+}
+
 export interface CairnProcess extends Server {
   /** From the start of the process until it takes requests. */
   readonly startMs: number;
+  /** Totals since it started. */
+  commits(): Promise<CommitTotals>;
   /** Waits until all full segments are sealed, so that the next measurement has the machine for itself. */
   settle(): Promise<void>;
   stop(): Promise<void>;
@@ -32,7 +41,7 @@ export interface CairnProcess extends Server {
 
 /** Serves the logs of the folder `data`, of which one is called `log`, as users do. */
 export async function startCairn(data: string, log: string): Promise<CairnProcess> {
-  const scopes = ["write", "read"] as const;
+  const scopes = ["write", "read", "operate"] as const;
   const { token } = createKey(data, { source: "bench", logs: ["*"], scopes });
   const begun = performance.now();
   const args = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--json"];
@@ -50,18 +59,29 @@ export async function startCairn(data: string, log: string): Promise<CairnProces
   ]);
   const startMs = performance.now() - begun;
   const path = `/v1/logs/${log}/events`;
-  const describe = async (): Promise<{ size: number; sealedSize: number }> => {
-    const headers = { authorization: `Bearer ${token}` };
-    const response = await fetch(`${url}/v1/logs/${log}`, { headers });
-    if (!response.ok) throw new Error(`the log is not described: ${response.status}`);
-    return (await response.json()) as { size: number; sealedSize: number };
+  const get = async (from: string): Promise<Response> => {
+    const response = await fetch(url + from, { headers: { authorization: `Bearer ${token}` } });
+    if (!response.ok) throw new Error(`${from} was answered with ${response.status}`);
+    return response;
   };
+  const describe = async (): Promise<{ size: number; sealedSize: number }> =>
+    (await (await get(`/v1/logs/${log}`)).json()) as { size: number; sealedSize: number };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     child.kill(signal);
     await exited;
   };
   return {
     ...{ port: Number(new URL(url).port), token, path, pid: child.pid!, startMs },
+    async commits() {
+      const metrics = await (await get("/metrics")).text();
+      const total = (name: string): number =>
+        Number(new RegExp(`^${name}\\{.*\\} (.*)$`, "m").exec(metrics)?.[1]);
+      return {
+        commits: total("cairn_commits_total"),
+        entries: total("cairn_entries_recorded_total"),
+        seconds: total("cairn_commit_duration_seconds_sum"),
+      };
+    },
     async settle() {
       const giveUpAt = performance.now() + settleMsMax;
       for (;;) {

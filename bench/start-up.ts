@@ -11,7 +11,7 @@ import type { Benchmark, BenchmarkContext } from "./benchmark.ts";
 import { copyLargeLog, largeLog, largeLogName, type LargeLog } from "./large-log.ts";
 import { residentMemory, spreadOf } from "./measure.ts";
 import { startCairn, startLoad, type CairnProcess, type LoadProcess } from "./processes.ts";
-import { formatNumber, row } from "./report.ts";
+import { formatNumber, row, type Row } from "./report.ts";
 import type { OpenedOnce } from "./open-once.ts";
 
 const batchLoad = { connections: 4, eventsPerRequest: 500, warmUpMs: 0 };
@@ -47,8 +47,14 @@ export const startUp: Benchmark = {
     } finally {
       await load.stop();
     }
-    const openRow = (what: string, values: number[]) =>
-      row({ ...{ what, unit: "ms", values, aim: { atMost: 1000 } } });
+    const openRow = (what: string, values: number[]): Row =>
+      row({ what, unit: "ms", values, aim: { atMost: 1000 } });
+    const cpuRow = (what: string, opened: readonly OpenedOnce[]): Row =>
+      row({
+        what: `processor time, ${what}`,
+        unit: "ms",
+        values: opened.map(({ cpuMs }) => cpuMs),
+      });
     const memoryPeaks = rounds.map((round) => round.load.memoryPeak);
     return {
       rows: [
@@ -56,9 +62,17 @@ export const startUp: Benchmark = {
           "open after a clean end",
           rounds.map(({ clean }) => clean.openMs),
         ),
+        cpuRow(
+          "after a clean end",
+          rounds.map(({ clean }) => clean),
+        ),
         openRow(
           "open after kill -9 under load",
           rounds.map(({ killed }) => killed.openMs),
+        ),
+        cpuRow(
+          "after kill -9",
+          rounds.map(({ killed }) => killed),
         ),
         openRow(
           "cairn serve, until it takes requests",

@@ -1,7 +1,9 @@
 /** The real command as a process of its own: made, served, killed. For the tests about what outlives a process. */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { parseDecimal } from "@cairnlog/core";
 import { checkoutPath } from "./checkout.ts";
 
 export const origin = "audit.example.com/logs/main";
@@ -46,7 +48,7 @@ export class ServedProcess {
   constructor(folder: string, { under = [] }: ServeOptions = {}) {
     const [program, ...args] = [...under, process.execPath, command, "serve"];
     const settings = ["--data", folder, "--listen", "127.0.0.1:0", "--json"];
-    this.child = spawn(program!, [...args, ...settings], { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(program, [...args, ...settings], { stdio: ["ignore", "pipe", "pipe"] });
     this.ended = once(this.child, "close");
     this.child.stderr!.on("data", (text: Buffer) => {
       this.#stderr += text.toString("utf8");
@@ -73,6 +75,14 @@ export class ServedProcess {
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     this.child.kill(signal);
+    await this.ended;
+  }
+
+  /** Sends the signal to the process that the program named by `under` has started: a tracer keeps it to itself. */
+  async killInner(signal: NodeJS.Signals): Promise<void> {
+    const { pid } = this.child;
+    const inner = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+    process.kill(parseDecimal(inner, "process id"), signal);
     await this.ended;
   }
 }

@@ -155,6 +155,9 @@ describe("what the first minute records", () => {
 
 describe("npm start, from a tarball", { skip: process.platform === "win32" }, () => {
   const copy = join(folder, "checkout");
+  const children: ChildProcess[] = [];
+  // A test that failed half-way leaves nobody behind, for whom the run would wait for ever.
+  after(() => children.forEach((child) => child.kill("SIGKILL")));
 
   /** Starts it and waits until it has said all; `stop` ends it as Ctrl-C does. */
   async function start(): Promise<{ text: string; stop(): Promise<void> }> {
@@ -162,6 +165,7 @@ describe("npm start, from a tarball", { skip: process.platform === "win32" }, ()
       cwd: copy,
       stdio: ["ignore", "pipe", "inherit"],
     });
+    children.push(child);
     let text = "";
     for await (const piece of child.stdout!.iterator({ destroyOnReturn: false })) {
       text += String(piece);

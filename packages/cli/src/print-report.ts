@@ -65,7 +65,7 @@ async function printFindings(
       seq === undefined ? "" : `entry ${seq}`,
       path === undefined ? "" : path,
       byte === undefined ? "" : `byte ${byte}`,
-    ].filter((part) => part !== "" && !message.includes(part));
+    ].filter((part) => part !== "");
     const where = place.length === 0 ? "" : `${place.join(", ")}: `;
     await output.line(`  ${output.paint(style, name)} ${safeText(where + message)}`);
   }

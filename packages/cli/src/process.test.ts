@@ -3,7 +3,7 @@
  * Method: start `bin.ts` under this Node in a folder of its own; a server on a free port of loopback.
  */
 import assert from "node:assert/strict";
-import { spawn, spawnSync, type ChildProcessByStdio } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { after, before, describe, it } from "node:test";
@@ -25,12 +25,17 @@ function cairn(line: string, input = ""): { exit: number | null; out: string; er
   return { exit: ran.status, out: ran.stdout, err: ran.stderr };
 }
 
+/** Nobody is left behind by a test that failed half-way. */
+const children: ChildProcess[] = [];
+after(() => children.forEach((child) => child.kill("SIGKILL")));
+
 /** Starts a server and waits for its URL. */
 async function serve(): Promise<{ readonly server: Server; readonly url: string }> {
   const server = spawn(process.execPath, [bin, "serve", "--listen", "0"], {
     cwd: work.folder,
     stdio: ["ignore", "pipe", "pipe"],
   });
+  children.push(server);
   let text = "";
   for await (const piece of server.stdout) {
     text += String(piece);
@@ -86,6 +91,7 @@ describe("cairn as a process", { skip: isWindows }, () => {
       cwd: work.folder,
       stdio: ["ignore", "pipe", "inherit"],
     });
+    children.push(tail);
     await once(tail.stdout, "data");
     tail.kill("SIGINT");
     assert.deepEqual(await once(tail, "exit"), [0, null]);

@@ -11,6 +11,7 @@ import {
   utf8,
   verifyCheckpoint,
   verifyInclusion,
+  type CairnErrorCode,
   type Hash,
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
@@ -26,6 +27,9 @@ interface Acknowledged {
   readonly leafHash: string;
   readonly text: string;
 }
+
+/** Refusals that trying again cannot change. */
+const lasting: ReadonlySet<CairnErrorCode> = new Set(["conflict", "malformed", "invalid"]);
 
 /** An event as it was sent. */
 export interface Sent {
@@ -73,7 +77,7 @@ export class Ledger {
     for (const [i, event] of sent.entries()) {
       const refusal = answer.refusal(i);
       if (refusal === undefined) this.#acknowledge(event, answer.seq(i), answer.leafHash(i));
-      else this.refuse(event, refusal.code);
+      else if (lasting.has(refusal.code)) this.refuse(event, refusal.code);
     }
     for (const i of sent.keys()) {
       if (answer.refusal(i) !== undefined) continue;

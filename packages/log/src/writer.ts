@@ -209,6 +209,8 @@ export class Writer {
       if (!isCairnError(cause)) throw cause;
       const error = commitFailed(this.#parts.logName, cause);
       for (const pending of finished) pending.reject(error);
+      // Who waits for these hears of the failure, as soon as it is known.
+      this.#told.push(...told);
       throw error;
     }
     this.onCommit?.({
@@ -335,6 +337,8 @@ export class Writer {
           this.#counters.duplicates++;
           result.duplicate(i, seq, verdict.leafHash);
         } else {
+          // Nothing is told any more once the writer has failed.
+          if (this.#failure !== undefined) throw this.#failure;
           this.#counters.conflicts++;
           result.refuse(i, verdict.error);
           this.appendSystem(verdict.event);

@@ -10,7 +10,7 @@ import { filesStore } from "@cairnlog/store";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import type { Exit } from "../io.ts";
 import { FolderRegistry } from "../folder-registry.ts";
-import type { Output } from "../output.ts";
+import { PipeClosed, type Output } from "../output.ts";
 import { describeError } from "../report-error.ts";
 import { asciiJson } from "../safe-text.ts";
 import type { Settings } from "../settings.ts";
@@ -78,7 +78,12 @@ async function run(context: CommandContext): Promise<Exit> {
       logger: { write: (line) => writeLog(output, values.logLevel, line) },
     });
     const url = await server.listen(values.listen);
-    await announce(output, url, logs);
+    try {
+      await announce(output, url, logs);
+    } catch (error) {
+      // Whoever read the address has gone (`| head -n 1`). That is no reason to stop serving.
+      if (!(error instanceof PipeClosed)) throw error;
+    }
     const ended = await Promise.race([failed.promise, aborted(io.interrupted)]);
     if (ended === undefined) return await stop(context, server, logs);
     output.error(describeError(ended));
