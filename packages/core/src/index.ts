@@ -45,6 +45,7 @@ export {
   largestPowerOfTwoBelow,
 } from "./tree-shape.ts";
 export { RightEdge } from "./right-edge.ts";
+export { plainJsonText } from "./json-text.ts";
 export { SegmentTree } from "./segment-tree.ts";
 export { TreeAt } from "./tree-at.ts";
 export {

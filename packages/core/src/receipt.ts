@@ -12,6 +12,7 @@ import { base64, parseBase64, utf8 } from "./encoding.ts";
 import { CairnError } from "./errors.ts";
 import { hashByteLength, isSameBytes, type Hash } from "./hash.ts";
 import { hashLeaf } from "./merkle.ts";
+import { plainJsonText } from "./json-text.ts";
 import { parseNote } from "./note.ts";
 import { verifyInclusion } from "./proof.ts";
 import { inclusionProofLengthMax, tlogProofBytesMax } from "./tlog-proof.ts";
@@ -50,8 +51,8 @@ export function formatReceipt(receipt: Receipt): string {
 }
 
 /**
- * Reads a receipt from JSON text. "malformed" for any other spelling than that of `formatReceipt`, but white space
- * between tokens is of no account, so that a receipt survives a pretty-printer.
+ * Reads a receipt from JSON text. "malformed" for any other spelling than that of `formatReceipt`, but for white space
+ * between tokens and escapes of characters outside ASCII: a receipt survives a pretty-printer and a server.
  */
 export function parseReceipt(text: string): Receipt {
   if (text.length > tlogProofBytesMax) {
@@ -65,10 +66,7 @@ export function parseReceipt(text: string): Receipt {
   }
   const receipt = receiptFromJson(value);
   // Refuses duplicate names, of which JSON.parse keeps the last, and whatever else two readers could read in two ways.
-  const compact = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+/g, (token) =>
-    token.startsWith('"') ? token : "",
-  );
-  if (compact !== formatReceipt(receipt)) throw refuse("it has another spelling");
+  if (plainJsonText(text) !== formatReceipt(receipt)) throw refuse("it has another spelling");
   return receipt;
 }
 

@@ -144,6 +144,18 @@ test("a receipt proves the entry it is for, and no other", async () => {
   }
 });
 
+test("a receipt is read with white space and with escapes outside ASCII, as servers write it", () => {
+  const receipt = receiptOf(1);
+  const text = formatReceipt(receipt);
+  const escaped = text.replaceAll("—", "\\u2014");
+  assert.notEqual(escaped, text);
+  assert.deepEqual(parseReceipt(escaped), receipt);
+  assert.deepEqual(parseReceipt(JSON.stringify(JSON.parse(escaped), undefined, 2)), receipt);
+  for (const other of [text.replaceAll("—", "\\u2014 "), text.replaceAll("—", "\\\\u2014")]) {
+    assert.throws(() => parseReceipt(other), is("malformed"));
+  }
+});
+
 test("white space between the tokens of a receipt is of no account, all else is", () => {
   const receipt = receiptOf(1);
   const text = formatReceipt(receipt);

@@ -40,7 +40,8 @@ export const simulatedCrypto: Crypto = {
     Promise.resolve(Buffer.compare(signature(algorithm, publicKey, message), given) === 0),
 };
 
-const knownKeys = new Map<string, Signer>();
+/** Reading a key file takes as long as a whole short history. */
+const knownKeys = new Map<string, Pick<Signer, "algorithm" | "publicKey">>();
 
 /** A reader of key files whose keys tell `signed` of every checkpoint. */
 export function simulatedKeys(
@@ -48,7 +49,8 @@ export function simulatedKeys(
 ): (pem: string) => Signer {
   return (pem) => {
     const { algorithm, publicKey } = knownKeys.get(pem) ?? signerFromPem(pem);
-    const signer: Signer = {
+    knownKeys.set(pem, { algorithm, publicKey });
+    return {
       algorithm,
       publicKey,
       sign(message) {
@@ -57,8 +59,6 @@ export function simulatedKeys(
         return Promise.resolve(signature(algorithm, publicKey, message));
       },
     };
-    knownKeys.set(pem, signer);
-    return signer;
   };
 }
 

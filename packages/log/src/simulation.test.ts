@@ -5,7 +5,7 @@
  * Method: seeded histories on a simulated disk (`simulation.testing.ts`), judged by a ledger that believes nothing. A
  * failure names its seed. `CAIRN_SIM_SEEDS` runs more of them, `CAIRN_SIM_FIRST_SEED` begins elsewhere, so that one
  * seed is run again by CAIRN_SIM_SEEDS=1 CAIRN_SIM_FIRST_SEED=<seed>. Most histories begin with an empty log; every
- * hundredth with one that is about to fill a segment, so that sealing is hit as well; every twentieth with no log at
+ * two hundredth with one that is about to fill a segment, so that sealing is hit as well; every twentieth with no log at
  * all.
  */
 import assert from "node:assert/strict";
@@ -23,7 +23,7 @@ let empty: Promise<Beginning> | undefined;
 let nearlyFull: Promise<Beginning> | undefined;
 
 function beginningFor(seed: number): Promise<Beginning | undefined> {
-  if (seed % 100 === 0) {
+  if (seed % 200 === 0) {
     return (nearlyFull ??= beginningOf(new SeededRandom(1), segmentEntries - 9));
   }
   if (seed % 20 === 1) return Promise.resolve(undefined);

@@ -5,6 +5,9 @@
 import {
   base64,
   CairnError,
+  type Checkpoint,
+  type Crypto,
+  type Hash,
   hashLeaf,
   isCairnError,
   isSameBytes,
@@ -13,14 +16,12 @@ import {
   parseNote,
   parseTlogProof,
   parseUtf8,
+  plainJsonText,
   receiptFromJson,
   utf8,
   verifyCheckpoint,
   verifyInclusion,
   verifySeal,
-  type Checkpoint,
-  type Crypto,
-  type Hash,
   type Vkey,
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
@@ -119,10 +120,7 @@ function claimOfReceipt(bytes: Uint8Array): Claim {
     throw refuse("it is not JSON");
   }
   // Refuses repeated names, of which JSON.parse keeps the last, and whatever else has two readings.
-  const compact = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+/g, (token) =>
-    token.startsWith('"') ? token : "",
-  );
-  if (compact !== JSON.stringify(members)) throw refuse("it has another spelling");
+  if (plainJsonText(text) !== JSON.stringify(members)) throw refuse("it has another spelling");
   const { entry, duplicate, ...rest } = members;
   if (duplicate !== undefined && typeof duplicate !== "boolean") throw refuse("`duplicate` is odd");
   if (entry !== undefined && typeof entry !== "string") throw refuse("`entry` is not text");
