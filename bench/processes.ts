@@ -10,7 +10,8 @@ import type { BareOrder } from "./bare-server.ts";
 import type { LoadOrder, LoadResult } from "./load.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const command = join(here, "../packages/cli/bin/cairn.js");
+/** The command of this checkout, or that of an unpacked `cairnlog` package, which needs no type stripping. */
+const command = process.env.CAIRN_BENCH_COMMAND ?? join(here, "../packages/cli/bin/cairn.js");
 const segmentEntries = 65_536;
 const settleMsMax = 120_000;
 

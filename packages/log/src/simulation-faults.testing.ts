@@ -19,7 +19,7 @@ const afterFlips: readonly CairnErrorCode[] = [
 
 /** `isLong`: the life has thousands of operations, not a hundred. `from`: the number of its first operation. */
 export function planFaults(random: SeededRandom, isLong: boolean, from: number): Faults {
-  return faultsOf(planOf(random.below(9), random, isLong, from));
+  return faultsOf(planOf(random.below(12), random, isLong, from));
 }
 
 export function noFaults(): Faults {
@@ -75,6 +75,13 @@ function planOf(kind: number, random: SeededRandom, isLong: boolean, from: numbe
     case 6:
     case 7:
       return atDecisive(random, random.below(isLong ? 45 : 60));
+    case 8:
+    case 9:
+      return inCommit(random, random.below(24));
+    case 10:
+      // What recovery reads twice must not be believed once.
+      return (operation, path) =>
+        operation === "read" && path.includes("/tail/") && random.chance(0.2) ? "flip" : "ok";
     default:
       return () => "ok";
   }
@@ -87,6 +94,17 @@ function atDecisive(random: SeededRandom, at: number): FaultPlan {
     if (operation === "read" || operation === "write" || operation === "open") return "ok";
     if (count++ !== at) return "ok";
     return random.chance(0.6) ? random.pick(["crash", "crash-after"]) : anyFault(operation, random);
+  };
+}
+
+/** A fault or a crash in the middle of a commit: where a rest is left behind. */
+function inCommit(random: SeededRandom, at: number): FaultPlan {
+  let count = 0;
+  return (operation, path) => {
+    if (operation !== "write" && operation !== "datasync") return "ok";
+    if (!path.includes("/tail/") && !path.endsWith("/commits")) return "ok";
+    if (count++ !== at) return "ok";
+    return random.chance(0.7) ? random.pick(["crash", "crash-after"]) : anyFault(operation, random);
   };
 }
 

@@ -4,9 +4,8 @@
  *
  * Method: seeded histories on a simulated disk (`simulation.testing.ts`), judged by a ledger that believes nothing. A
  * failure names its seed. `CAIRN_SIM_SEEDS` runs more of them, `CAIRN_SIM_FIRST_SEED` begins elsewhere, so that one
- * seed is run again by CAIRN_SIM_SEEDS=1 CAIRN_SIM_FIRST_SEED=<seed>. Most histories begin with an empty log; every
- * two hundredth with one that is about to fill a segment, so that sealing is hit as well; every twentieth with no log at
- * all.
+ * seed is run again by CAIRN_SIM_SEEDS=1 CAIRN_SIM_FIRST_SEED=<seed>. Most histories begin with an empty log; every two
+ * hundredth with one that is about to fill a segment, so that sealing is hit as well; every twentieth with no log.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -304,8 +304,7 @@ class Simulation {
       assert.ok(log !== undefined);
       await log.sealed();
       this.#history.sealed += log.status().counters.segmentsSealed;
-      const isSteady = this.#history.flips === 0;
-      await this.#ledger.audit(log, this.#disk, folder, this.#soundTo, isSteady);
+      await this.#ledger.audit(log, this.#disk, folder, this.#soundTo);
       const { size } = log.status();
       await this.#write(log, this.#random.fork());
       await log.close();
