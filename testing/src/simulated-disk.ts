@@ -202,7 +202,7 @@ export class SimulatedDisk implements Disk {
       if (isClosed) return Promise.reject(failure("EBADF", operation, path));
       return this.#do(operation, path, done, failed);
     };
-    return {
+    const opened: DiskFile = {
       read: async (into, at) => {
         const before = this.#count;
         const count = await use("read", () => {
@@ -226,6 +226,10 @@ export class SimulatedDisk implements Disk {
             file.write(prefix(bytes, at, this.#random), at);
           },
         ),
+      writeDurably: async (bytes, at) => {
+        await opened.write(bytes, at);
+        await opened.datasync();
+      },
       datasync: () =>
         use(
           "datasync",
@@ -241,6 +245,7 @@ export class SimulatedDisk implements Disk {
         isClosed = true;
       },
     };
+    return opened;
   }
 
   /** Reads whose result is to be changed, by number. */

@@ -15,6 +15,11 @@ export interface DiskFile {
   read(into: Uint8Array, at: number): Promise<number>;
   /** Writes all of `bytes` at offset `at`, growing the file where needed. The bytes must not change meanwhile. */
   write(bytes: Uint8Array, at: number): Promise<void>;
+  /**
+   * `write`, then `datasync`, with nothing of the caller's in between: for the two writes of a commit, which somebody
+   * waits for. Fails as either of the two does.
+   */
+  writeDurably(bytes: Uint8Array, at: number): Promise<void>;
   /** Makes content and length durable. After a failure nobody knows what is: it must not be tried again. */
   datasync(): Promise<void>;
   /** Length in bytes. */

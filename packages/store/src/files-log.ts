@@ -166,8 +166,8 @@ export class FilesLog implements LogStore {
     // Claimed before the first wait: a second call with the same number is refused, not written over the first.
     this.#lastNumber = commit.number;
     try {
-      await this.#ring.write(slot, (commit.number % commitSlotCount) * commitSlotByteLength);
-      await this.#ring.datasync();
+      const at = (commit.number % commitSlotCount) * commitSlotByteLength;
+      await this.#ring.writeDurably(slot, at);
     } catch (error) {
       this.#poison.set(error);
       throw storeError(error, "write", this.name, ringPath);

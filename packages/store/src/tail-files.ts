@@ -29,6 +29,8 @@ export class TailFiles {
   readonly #log: string;
   readonly #poison: Poison;
   readonly #open = new Map<number, Promise<TailFile>>();
+  /** Those that are open already: an append to one of these begins to write before it returns. */
+  readonly #ready = new Map<number, TailFile>();
 
   constructor(disk: Disk, folder: string, log: string, poison: Poison) {
     this.#disk = disk;
@@ -43,14 +45,17 @@ export class TailFiles {
     let path = "tail";
     try {
       for (const { first, offset, bytes } of parts) {
-        const tail = await this.#tail(first, "create");
+        const tail = this.#ready.get(first) ?? (await this.#tail(first, "create"));
         path = tail.path;
         const end = offset + bytes.length;
         while (end > tail.zeroedTo && tail.reserving !== undefined) await tail.reserving;
         // Claimed before it is written, so that a reservation that starts meanwhile begins behind it.
         tail.zeroedTo = Math.max(tail.zeroedTo, end);
-        await tail.file.write(bytes, offset);
-        touched.add(tail);
+        if (parts.length === 1) await tail.file.writeDurably(bytes, offset);
+        else {
+          await tail.file.write(bytes, offset);
+          touched.add(tail);
+        }
       }
       for (const tail of touched) {
         path = tail.path;
@@ -108,6 +113,7 @@ export class TailFiles {
     const tail = this.#open.get(first);
     if (tail === undefined) return;
     this.#open.delete(first);
+    this.#ready.delete(first);
     await (await tail).file.close();
   }
 
@@ -157,9 +163,14 @@ export class TailFiles {
     const opening = this.#openTail(first, mode);
     this.#open.set(first, opening);
     // A failure is not kept; whoever waits for it hears of it.
-    opening.catch(() => {
-      if (this.#open.get(first) === opening) this.#open.delete(first);
-    });
+    opening.then(
+      (tail) => {
+        if (this.#open.get(first) === opening) this.#ready.set(first, tail);
+      },
+      () => {
+        if (this.#open.get(first) === opening) this.#open.delete(first);
+      },
+    );
     return opening;
   }
 

@@ -88,7 +88,7 @@ export function mapDisk(files: FileMap): Disk {
         async close() {
           return undefined;
         },
-        ...{ write: readOnly, datasync: readOnly },
+        ...{ write: readOnly, writeDurably: readOnly, datasync: readOnly },
       };
     },
     async entries(full): Promise<DiskEntry[]> {
