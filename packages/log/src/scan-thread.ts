@@ -11,6 +11,8 @@ import { EventBatch, readNdjson, type EventBatchParts } from "./event-batch.ts";
 /** Smaller batches are read faster than they are handed over and back. */
 const threadBytesMin = 64 * 1024;
 const idleMs = 10_000;
+/** What it allocates dies young: a small nursery keeps the process small, at no cost that could be measured. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 
 export interface ScanRequest {
   readonly id: number;
@@ -57,7 +59,7 @@ class ScanThread {
   #start(): Worker {
     // Sources run as .ts, the published package as .js.
     const name = import.meta.url.endsWith(".ts") ? "./scan-worker.ts" : "./scan-worker.js";
-    const worker = new Worker(new URL(name, import.meta.url));
+    const worker = new Worker(new URL(name, import.meta.url), { resourceLimits });
     worker.on("message", (answer: ScanAnswer) => this.#answer(worker, answer));
     worker.on("error", (error: Error) => this.#end(worker, error));
     worker.on("exit", () => this.#end(worker, new Error("the scanning thread ended")));

@@ -49,6 +49,8 @@ interface Waiting {
 }
 
 const idleMs = 10_000;
+/** What it allocates dies young: a small nursery keeps the process small, at no cost that could be measured. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 
 class SealingThread {
   #worker: Worker | undefined;
@@ -71,7 +73,7 @@ class SealingThread {
   #start(): Worker {
     // Sources run as .ts, the published package as .js.
     const name = import.meta.url.endsWith(".ts") ? "./seal-worker.ts" : "./seal-worker.js";
-    const worker = new Worker(new URL(name, import.meta.url));
+    const worker = new Worker(new URL(name, import.meta.url), { resourceLimits });
     worker.on("message", (message: FromThread) => this.#answer(worker, message));
     worker.on("error", (error: Error) => this.#end(worker, error));
     worker.on("exit", () => this.#end(worker, new Error("the sealing thread ended")));
