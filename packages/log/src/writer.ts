@@ -298,13 +298,13 @@ export class Writer {
     const size = tree.size;
     const parts = builder.tailParts();
     const appended = store.appendTail(parts);
-    // The tree is hashed while the medium is busy with the entries.
+    // Where the syncs of a slow medium are left to other threads, the tree is hashed meanwhile.
     const root = tree.at(size).root();
     await appended;
     const last = parts.at(-1)!;
     const number = this.#commitNumber + 1;
     const tailOffset = last.offset + last.bytes.length;
-    // The signature is made while the medium is busy with the record.
+    // And so is the signature made.
     const recorded = store.commit({ number, size, root, tailFirst: last.first, tailOffset });
     const [note] = await Promise.all([sign(size, root), recorded]);
     this.#commitNumber = number;
