@@ -196,7 +196,7 @@ export class OpenedLog implements Log {
     const { publisher, sealer, tailRoom } = this.#parts;
     publisher.committed();
     sealer.kick();
-    tailRoom.ensure();
+    tailRoom.committed();
     for (const look of this.#waiting) look();
   }
 

@@ -21,6 +21,10 @@ const systemRoom = 32 * 1024;
 const retryMs = 1000;
 /** The next tail file is allocated when its segment is about to begin. */
 const nextSegmentAt = segmentEntries - 4096;
+/** A log is busy while its tail grows by this much with each commit. Then room is made from here on. */
+const busyCommitBytes = 64 * 1024;
+const busyAheadAt = segmentEntries / 4;
+const aheadMax = 48 * 1024 * 1024;
 
 export class TailRoom {
   readonly #store: LogStore;
@@ -31,6 +35,9 @@ export class TailRoom {
   #working: Promise<void> | undefined;
   #shortage: CairnError | undefined;
   #shortSince = 0;
+  /** Length of the current tail after the last commit, and whether that was a large one. */
+  #lastLength = 0;
+  #isBusy = false;
 
   constructor(store: LogStore, tree: LogTree, clock: Clock, logName: string) {
     this.#store = store;
@@ -54,6 +61,14 @@ export class TailRoom {
     const first = isOpen ? segment.first : this.#tree.size;
     const used = isOpen ? segment.tailLength : 0;
     return (this.#reserved.get(first) ?? 0) - used >= byteLength + systemRoom;
+  }
+
+  /** To be called after each commit. */
+  committed(): void {
+    const length = this.#tree.open.at(-1)?.tailLength ?? 0;
+    this.#isBusy = length - this.#lastLength >= busyCommitBytes;
+    this.#lastLength = length;
+    this.ensure();
   }
 
   /** Sees, in the background, that there is room ahead of the tail. */
@@ -103,8 +118,22 @@ export class TailRoom {
       const piece = this.#piece(segment.first, segment.tailLength);
       if (piece !== undefined) return piece;
     }
-    if (!isAboutToEnd(segment)) return undefined;
-    return this.#piece(segment.first + segmentEntries, 0);
+    return this.#pieceAhead(segment);
+  }
+
+  /**
+   * Room in the next tail file. A busy log gets all that its next segment will need, from early on: zeros that are
+   * written into the file that is being appended to would make the syncs of its commits wait for them.
+   */
+  #pieceAhead(segment: OpenSegment): { first: number; byteLength: number } | undefined {
+    const first = segment.first + segmentEntries;
+    if (!this.#isBusy || segment.count < busyAheadAt) {
+      return segment.count >= nextSegmentAt ? this.#piece(first, 0) : undefined;
+    }
+    const expected = (segment.tailLength / segment.count) * segmentEntries;
+    const wanted = Math.min(aheadMax, expected);
+    const reserved = this.#reserved.get(first) ?? 0;
+    return reserved < wanted ? { first, byteLength: reserved + pieceMax } : undefined;
   }
 
   #piece(first: number, used: number): { first: number; byteLength: number } | undefined {
@@ -120,8 +149,4 @@ export class TailRoom {
   forget(first: number): void {
     this.#reserved.delete(first);
   }
-}
-
-function isAboutToEnd(segment: OpenSegment): boolean {
-  return segment.count >= nextSegmentAt;
 }

@@ -34,16 +34,20 @@ function wroteNothing(): Error {
 }
 
 const writtenHereMax = 1024 * 1024;
-/** A medium that syncs within this time, on a moving average, is waited for on the calling thread. */
+/**
+ * A medium that syncs within this time, on a moving average, is waited for on the calling thread. A large write may take
+ * longer, as its caller's thread has as much more to do with it.
+ */
 const syncHereMaxMs = 1;
+const syncHereBytesPerMs = 512 * 1024;
 /** How many syncs a slower one gets from the thread pool before it is tried here again. */
 const syncsOnPool = 64;
 const averagedOver = 8;
 
 class NodeDiskFile implements DiskFile {
   readonly #descriptor: number;
-  /** Moving average of the syncs that were waited for here. */
-  #syncMs = 0;
+  /** Moving average of the syncs that were waited for here, as parts of what they may take. */
+  #syncLoad = 0;
   #syncsLeftToPool = 0;
 
   constructor(descriptor: number) {
@@ -100,9 +104,10 @@ class NodeDiskFile implements DiskFile {
     }
     const begun = performance.now();
     fs.fdatasyncSync(this.#descriptor);
-    this.#syncMs += (performance.now() - begun - this.#syncMs) / averagedOver;
-    if (this.#syncMs <= syncHereMaxMs) return;
-    this.#syncMs = 0;
+    const load = (performance.now() - begun) / (syncHereMaxMs + bytes.length / syncHereBytesPerMs);
+    this.#syncLoad += (load - this.#syncLoad) / averagedOver;
+    if (this.#syncLoad <= 1) return;
+    this.#syncLoad = 0;
     this.#syncsLeftToPool = syncsOnPool;
   }
 
