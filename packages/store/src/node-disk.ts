@@ -35,8 +35,8 @@ function wroteNothing(): Error {
 
 const writtenHereMax = 1024 * 1024;
 /**
- * A medium that syncs within this time, on a moving average, is waited for on the calling thread. A large write may take
- * longer, as its caller's thread has as much more to do with it.
+ * A medium that syncs within this time, on a moving average, is waited for on the calling thread. A large write may
+ * take longer, as its caller's thread has as much more to do with it.
  */
 const syncHereMaxMs = 1;
 const syncHereBytesPerMs = 512 * 1024;
