@@ -8,17 +8,19 @@ import {
   formatVkey,
   hex,
   isCairnError,
+  isSameBytes,
   isSource,
+  type KeyAlgorithm,
   noteSigner,
+  type NoteSigner,
   parseHex,
   parseUtf8,
-  signCheckpoint,
-  signSeal,
-  utf8,
-  type NoteSigner,
   type Seal,
   type Sha256,
+  signCheckpoint,
   type Signer,
+  signSeal,
+  utf8,
 } from "@cairnlog/core";
 import { generateSigner, privateKeyPem, signerFromPem } from "@cairnlog/crypto";
 import type { LogReader, LogStore } from "@cairnlog/store";
@@ -92,16 +94,37 @@ export async function createIdentity(
   const signers: NoteSigner[] = [];
   for (const algorithm of ["ed25519", "ml-dsa-44"] as const) {
     const path = keyPaths[algorithm];
-    if ((await store.get(path)) === undefined) {
-      await store.put(path, utf8(privateKeyPem(generateSigner(algorithm))));
-    }
-    signers.push(await loadKey(store, sha256, path, identity.origin, readKey));
+    const pem = (await firstKey(store, path)) ?? (await putKey(store, path, algorithm));
+    signers.push(noteSigner(sha256, identity.origin, readKey(pem)));
   }
   const [ed25519, mlDsa44] = signers as [NoteSigner, NoteSigner];
   const vkeys = [formatVkey(ed25519.vkey), formatVkey(mlDsa44.vkey)];
   const settings = { ...identity, vkeys, idKey: randomBytes(8) };
   await store.put(logPath, formatSettings(settings));
   return new LogIdentity(settings, ed25519, mlDsa44);
+}
+
+/** Makes a key and stores it. What is used is what was made, not what reads back. */
+async function putKey(store: LogStore, path: string, algorithm: KeyAlgorithm): Promise<string> {
+  const pem = privateKeyPem(generateSigner(algorithm));
+  await store.put(path, utf8(pem));
+  return pem;
+}
+
+/**
+ * The key that an interrupted creation has left, if any. Nothing says yet which key is the right one, and most damage
+ * to a key file gives another key, so it is read twice: a log must not be born under a key that one bad read made up.
+ */
+async function firstKey(store: LogStore, path: string): Promise<string | undefined> {
+  const bytes = await store.get(path);
+  if (bytes === undefined) return undefined;
+  const again = await store.get(path);
+  if (again !== undefined && isSameBytes(bytes, again)) return parseUtf8(bytes);
+  throw new CairnError(
+    "unavailable",
+    `${path} of the log ${store.name} reads differently each time: look at the medium, then create the log again`,
+    { place: { log: store.name, path } },
+  );
 }
 
 /** Reads a log's settings, and its private keys, which must be those of the settings. */

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { hashOfTile, isCairnError, parseEntry, utf8, type CairnErrorCode } from "@cairnlog/core";
-import { filesStore, processLock, type Store } from "@cairnlog/store";
+import { filesStore, memoryStore, processLock, type LogStore, type Store } from "@cairnlog/store";
 import { ManualClock, SeededRandom, SimulatedDisk } from "@cairnlog/testing";
 import { auditLog } from "./audit.testing.ts";
 import {
@@ -272,3 +272,36 @@ describe("a creation that is interrupted", () => {
     assert.ok(refused > 0);
   });
 });
+
+describe("a creation on a medium that reads wrongly", () => {
+  it("is not born under a key that a bad read made up", async () => {
+    const inner = memoryStore();
+    const store: Store = {
+      location: inner.location,
+      logs: () => inner.logs(),
+      open: (name) => inner.open(name),
+      openReader: (name) => inner.openReader(name),
+      create: async (name) => readingKeysWrongly(await inner.create(name)),
+    };
+    const made = { name: "main", origin: "example.com/logs/main" };
+    const log = await createLog(store, made, { clock: new ManualClock() });
+    await log.close();
+    const again = await openLog(inner, "main", { clock: new ManualClock() });
+    await auditLog(again);
+    await again.close();
+  });
+});
+
+/** Changes one character of a private key's seed in every read: what comes back is a key too, but another one. */
+function readingKeysWrongly(logStore: LogStore): LogStore {
+  const get = logStore.get.bind(logStore);
+  logStore.get = async (path) => {
+    const bytes = await get(path);
+    if (bytes === undefined || !path.startsWith("keys/")) return bytes;
+    const at = "-----BEGIN PRIVATE KEY-----\n".length + 45;
+    const changed = bytes.slice();
+    changed[at] = changed[at] === 0x41 ? 0x42 : 0x41;
+    return changed;
+  };
+  return logStore;
+}
