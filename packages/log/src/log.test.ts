@@ -284,6 +284,27 @@ for (const [storeName, makeStore] of stores) {
       assert.deepEqual(await store.logs(), ["a", "b", "c"]);
     });
 
+    it("refuses a succession that entry 0 could not hold, before anything is made", async () => {
+      const store = await makeStore();
+      const old = await createLog(store, { name: "old", origin: "example.com/old" });
+      const checkpoint = old.publishedCheckpoint().note;
+      await old.close();
+      const line = checkpoint.split("\n").at(-2)!;
+      const bad = [
+        [{ checkpoint, reason: "not a character: \uffff" }, "malformed"],
+        [{ checkpoint, reason: "half a character: \ud800" }, "malformed"],
+        [{ checkpoint: checkpoint + `${line}\n`.repeat(20), reason: "long" }, "too_large"],
+      ] as const;
+      for (const [succeeds, code] of bad) {
+        await assert.rejects(createLog(store, { ...newLog, succeeds }), isError(code));
+      }
+      await assert.rejects(
+        createLog(store, { name: "main", origin: "example.com/\uffff" }),
+        isError("malformed"),
+      );
+      assert.deepEqual(await store.logs(), ["old"]);
+    });
+
     it("names the log that it succeeds in entry 0", async (t) => {
       const store = await makeStore();
       const old = await createLog(store, { name: "old", origin: "example.com/old" });

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import {
   CairnError,
   formatLogTime,
+  hashByteLength,
   isCairnError,
   parseCheckpoint,
   parseNote,
@@ -14,7 +15,10 @@ import { systemClock } from "./clock.ts";
 import { createIdentity, logPath, readIdentity, type LogIdentity } from "./identity.ts";
 import type { Log } from "./log.ts";
 import { isUnborn } from "./opening.ts";
-import type { Succession } from "./system-events.ts";
+import { logCreated, type Succession } from "./system-events.ts";
+
+/** More than an ML-DSA-44 key in base64 and a name of 255 bytes come to. */
+const longestVkey = 2500;
 
 export interface NewLog {
   /** `[a-z0-9][a-z0-9._-]{0,63}` */
@@ -37,6 +41,7 @@ export async function createLog(
   options: LogOptions = {},
 ): Promise<Log> {
   if (created.succeeds !== undefined) checkSuccession(created.succeeds);
+  checkGenesis(created.origin, created.succeeds);
   const logStore = await emptyPlace(store, created.name);
   try {
     const identity = await bornIdentity(logStore, created, options);
@@ -128,4 +133,11 @@ function checkSuccession(succeeds: Succession): void {
   if (succeeds.reason.trim() === "" || succeeds.reason.length > 1000) {
     throw new CairnError("usage", "say in 1 to 1,000 characters why the log is succeeded");
   }
+}
+
+/** Before anything is made: refuses what entry 0 could not hold, beside keys that are as long as these. */
+function checkGenesis(origin: string, succeeds: Succession | undefined): void {
+  const vkeys = ["k".repeat(longestVkey), "k".repeat(longestVkey)];
+  const hash = new Uint8Array(hashByteLength);
+  logCreated({ origin, vkeys, nonce: hash, settings: hash, succeeds });
 }

@@ -2,13 +2,18 @@
  * The log's own events. They are rare, so that they are made the plain way, and then read by the same strict
  * scanner as everybody else's. Their source is `cairn`, which no sender can have.
  */
-import { base64, hex, utf8, type Hash } from "@cairnlog/core";
+import { base64, EventScanner, hex, utf8, type Hash } from "@cairnlog/core";
 
 /** The source of the log's own entries. */
 export const systemSource = "cairn";
 
 function systemEvent(type: string, action: string, details: object): Uint8Array {
-  return utf8(JSON.stringify({ type, actor: { id: "cairn", type: "system" }, action, details }));
+  const event = { type, actor: { id: "cairn", type: "system" }, action, details };
+  const bytes = utf8(JSON.stringify(event));
+  // What a reason or a foreign checkpoint holds comes from outside: an entry that our own reader refuses would be there
+  // for ever.
+  new EventScanner().scan(bytes, 0, bytes.length);
+  return bytes;
 }
 
 export interface LogCreated {
