@@ -4,13 +4,16 @@
  */
 import {
   assert,
+  base64,
   CairnError,
+  type Crypto,
   genesisPrev,
   isSameBytes,
+  parseEntryHead,
   parseUtf8,
   parseVkey,
+  type Sha256,
   verifyCheckpoint,
-  type Crypto,
 } from "@cairnlog/core";
 import { nodeCrypto, randomBytes as systemRandomBytes } from "@cairnlog/crypto";
 import { IdHasher, type LogStore } from "@cairnlog/store";
@@ -23,6 +26,7 @@ import {
   interruptedCreation,
   type KeyReader,
   type LogIdentity,
+  logPath,
 } from "./identity.ts";
 import type { Log, SignedCheckpoint } from "./log.ts";
 import { openState, type Opened } from "./opening.ts";
@@ -68,6 +72,7 @@ export async function openStored(
   const remembered: { published?: SignedCheckpoint } = {};
   const state = await openState(store, sha256, idHasher, tree, async (size) => {
     if (birth === undefined && tree.size === 0) throw interruptedCreation(store);
+    if (tree.size > 0) await checkSettings(identity, sha256, history);
     remembered.published = await readPublished(store, identity, crypto, size, history);
   });
   const { published } = remembered;
@@ -194,6 +199,28 @@ function makeWriter(
     durable,
     commit.number,
     recovered.lastTimeMs,
+  );
+}
+
+/**
+ * The settings must be those that entry 0 names: whoever can write `log.json` could otherwise declare a log public, and
+ * its entries would be served to everybody.
+ */
+async function checkSettings(
+  identity: LogIdentity,
+  sha256: Sha256,
+  history: History,
+): Promise<void> {
+  const { event } = parseEntryHead((await history.entry(0)).bytes);
+  const created = JSON.parse(parseUtf8(event)) as { details?: { settings?: unknown } };
+  const expected = base64(sha256(formatSettings(identity.settings)));
+  if (created.details?.settings === expected) return;
+  const { name } = identity.settings;
+  throw new CairnError(
+    "tampered",
+    `${logPath} of the log ${name} is not what entry 0 names: it was edited after the log was created; put the ` +
+      "right file back",
+    { place: { log: name, path: logPath } },
   );
 }
 

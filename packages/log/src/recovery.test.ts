@@ -362,6 +362,9 @@ describe("keys and settings", () => {
       subject.write("log.json", each);
       await refuses(subject, "tampered", /log\.json/, { path: "log.json" });
     }
+    // Spelled as we would, so that only entry 0 can tell.
+    subject.write("log.json", text.replace('"public": false', '"public": true'));
+    await refuses(subject, "tampered", /entry 0/, { path: "log.json" });
     subject.remove("log.json");
     await refuses(subject, "tampered", /lost log\.json/, { path: "log.json" });
   });
