@@ -19,7 +19,7 @@ import {
   type EntryHead,
   type ParsedHead,
 } from "./entry-head.ts";
-import type { Hash, Sha256 } from "./hash.ts";
+import { hashByteLength, hashInto, type Hash, type Sha256 } from "./hash.ts";
 import { eventByteLengthMax, EventScanner } from "./json.ts";
 import { refusal } from "./json-refusal.ts";
 
@@ -69,12 +69,24 @@ export function hashFramedEntry(
   at: number,
   entryLength: number,
 ): Hash {
+  const hash = new Uint8Array(hashByteLength);
+  hashFramedEntryInto(sha256, buffer, at, entryLength, hash);
+  return hash;
+}
+
+/** The same, for those who have a place for the hash: the first 32 bytes of `out`. */
+export function hashFramedEntryInto(
+  sha256: Sha256,
+  buffer: Uint8Array,
+  at: number,
+  entryLength: number,
+  out: Uint8Array,
+): void {
   assert(entryLength > 0 && entryLength <= 0xffff, `a frame of ${entryLength} bytes`);
   buffer[at + 1] = 0x00;
-  const hash = sha256(buffer.subarray(at + 1, at + 2 + entryLength));
+  hashInto(sha256, buffer.subarray(at + 1, at + 2 + entryLength), out, 0);
   buffer[at] = entryLength >> 8;
   buffer[at + 1] = entryLength & 0xff;
-  return hash;
 }
 
 /**

@@ -54,6 +54,12 @@ export const errorTable = {
     "There is no such thing",
     "Check the log's name and the sequence number; `cairn logs list` shows the logs.",
   ),
+  method_not_allowed: meaning(
+    405,
+    2,
+    "This path does not take the method",
+    "Use one of the methods that the Allow header names; /openapi.json lists all paths.",
+  ),
   timeout: meaning(
     408,
     3,

@@ -59,6 +59,16 @@ export {
   type InclusionPath,
 } from "./proof.ts";
 export {
+  multiProof,
+  multiProofLength,
+  multiProofNodes,
+  multiProofRanges,
+  rootFromMultiProof,
+  verifyMultiProof,
+  type MultiProofClaim,
+  type MultiProofPath,
+} from "./multi-proof.ts";
+export {
   hashOfTile,
   nodeFromTile,
   parseEntryBundle,
@@ -121,6 +131,61 @@ export {
   type ParsedCheckpoint,
   type VerifiedCheckpoint,
 } from "./checkpoint.ts";
+export { cosignCheckpoint, cosigner } from "./cosign.ts";
+export {
+  formatPolicy,
+  isQuorum,
+  noQuorum,
+  parsePolicy,
+  policyBytesMax,
+  policyOfKeys,
+  withLogKeys,
+  type Policy,
+  type PolicyGroup,
+  type PolicyLog,
+  type PolicyWitness,
+} from "./policy.ts";
+export {
+  checkQuorum,
+  clockSkewSecondsMax,
+  verifyWitnessedCheckpoint,
+  verifyWitnessedProof,
+  type WitnessCosignature,
+  type WitnessedCheckpoint,
+  type WitnessedOptions,
+} from "./witnessed-checkpoint.ts";
+export {
+  addCheckpointBytesMax,
+  consistencyProofLinesMax,
+  formatAddCheckpoint,
+  formatCosignatureLines,
+  formatTreeSizeBody,
+  parseAddCheckpoint,
+  parseCosignatureLines,
+  parseTreeSizeBody,
+  treeSizeMediaType,
+  verifyCosignatures,
+  type AddCheckpointRequest,
+  type ParsedAddCheckpoint,
+  type VerifiedCosignatures,
+} from "./add-checkpoint.ts";
+export {
+  formatSignSubtree,
+  isSubtree,
+  parseSignSubtree,
+  type ParsedSignSubtree,
+  type SignSubtreeRequest,
+} from "./sign-subtree.ts";
+export {
+  admitCheckpoint,
+  decideAddCheckpoint,
+  decideAdmitted,
+  type Admitted,
+  type NotAdmitted,
+  type WitnessDecision,
+  type WitnessRefusal,
+  type WitnessState,
+} from "./witness-decision.ts";
 export {
   formatSeal,
   parseSeal,
@@ -172,6 +237,7 @@ export {
 export {
   entryByteLengthMax,
   hashFramedEntry,
+  hashFramedEntryInto,
   leafHash,
   parseEntry,
   parseEntryHead,
@@ -181,4 +247,33 @@ export {
   type Entry,
 } from "./entry.ts";
 export { EntryRenderer } from "./entry-renderer.ts";
+export {
+  evidenceEntriesMax,
+  evidenceHeaderBytesMax,
+  formatEvidenceHeader,
+  isSameExport,
+  parseEvidenceHeader,
+  type EvidenceExport,
+  type EvidenceHeader,
+  type EvidenceQuery,
+  type EvidenceQueryValue,
+} from "./evidence-header.ts";
+export {
+  evidenceBytesMax,
+  evidencePieces,
+  formatEvidence,
+  makeEvidence,
+  parseEvidence,
+  type Evidence,
+  type EvidenceFront,
+  type EvidenceParts,
+  type ParsedEvidence,
+} from "./evidence.ts";
+export {
+  exportEventType,
+  verifyEvidence,
+  type EvidenceOptions,
+  type EvidenceSigner,
+  type EvidenceVerdict,
+} from "./verify-evidence.ts";
 export { findLogTime, formatLogTime, logTimeLength, parseLogTime } from "./time.ts";

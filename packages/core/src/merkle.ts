@@ -11,7 +11,7 @@
  * `Sha256` is synchronous, keeps nothing of its input, and never calls back into this module.
  */
 import { CairnError, assert } from "./errors.ts";
-import { hashByteLength, type Hash, type Sha256 } from "./hash.ts";
+import { hashByteLength, hashInto, type Hash, type Sha256 } from "./hash.ts";
 
 /**
  * A complete node: it covers leaves index * 2^level up to, not including, (index + 1) * 2^level.
@@ -61,19 +61,39 @@ export function hashChildren(sha256: Sha256, left: Hash, right: Hash): Hash {
   return sha256(input);
 }
 
-/**
- * The hash of the parent of two nodes that lie side by side in `run`, the left one at `nodeIndex`.
- * The same as `hashChildren`, without a view per child.
- */
-export function hashPair(sha256: Sha256, run: Uint32Array, nodeIndex: number): Hash {
-  const at = nodeIndex * hashWords;
-  for (let i = 0; i < 2 * hashWords; i++) inputChildren[i] = run[at + i]!;
-  return sha256(input);
+/** A run of hashes, in two views of the same memory. */
+export interface HashRun {
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
 }
 
-/** The words of a run of hashes, without copying. Its bytes must lie on a word boundary. */
-export function wordsOf(run: Uint8Array): Uint32Array {
-  return new Uint32Array(run.buffer, run.byteOffset, run.byteLength / 4);
+/** A run on its bytes, without copying them. They must lie on a word boundary. */
+export function runOf(bytes: Uint8Array): HashRun {
+  return { bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4) };
+}
+
+/**
+ * Hashes the nodes from `begin` up to, not including, `end` of `parents`, each from the two that lie at twice its
+ * index in `children`; the two may be the same run. The same as `hashChildren`, without a view per child. Nearly all
+ * inner nodes of a log are hashed here, and no node of a call depends on another one.
+ */
+export function hashParents(
+  sha256: Sha256,
+  children: HashRun,
+  parents: Uint8Array,
+  begin: number,
+  end: number,
+): void {
+  if (sha256.parents !== undefined) {
+    sha256.parents(children.bytes, parents, begin, end);
+    return;
+  }
+  const { words } = children;
+  for (let index = begin; index < end; index++) {
+    const at = 2 * index * hashWords;
+    for (let i = 0; i < 2 * hashWords; i++) inputChildren[i] = words[at + i]!;
+    hashInto(sha256, input, parents, index * hashByteLength);
+  }
 }
 
 /**
@@ -97,15 +117,13 @@ export function rangeRoot(sha256: Sha256, run: Uint8Array): Hash {
   if (count === 0) throw new CairnError("malformed", "a run of no hashes has no root");
   // Not `slice`: on Node's Buffer that is a view, and the caller's bytes would be overwritten.
   const work = new Uint8Array(run);
-  const words = wordsOf(work);
+  const nodes = runOf(work);
   // Level by level in place: a parent overwrites a child that was read already. A node without a
   // sibling moves up as it is, which is what the split at the largest power of two in RFC 6962
   // amounts to.
   while (count > 1) {
     const pairs = Math.floor(count / 2);
-    for (let i = 0; i < pairs; i++) {
-      work.set(hashPair(sha256, words, 2 * i), i * hashByteLength);
-    }
+    hashParents(sha256, nodes, work, 0, pairs);
     if (count % 2 === 1) {
       work.copyWithin(pairs * hashByteLength, (count - 1) * hashByteLength, count * hashByteLength);
     }
@@ -129,15 +147,13 @@ export function subtreeLevels(sha256: Sha256, leafHashes: Uint8Array): Uint8Arra
   }
   const levels = [leafHashes];
   const all = new Uint8Array((count - 1) * hashByteLength);
-  let children = wordsOf(leafHashes.byteOffset % 4 === 0 ? leafHashes : new Uint8Array(leafHashes));
+  let children = runOf(leafHashes.byteOffset % 4 === 0 ? leafHashes : new Uint8Array(leafHashes));
   for (let from = 0; count > 1;) {
     count /= 2;
     const parents = all.subarray(from, from + count * hashByteLength);
-    for (let i = 0; i < count; i++) {
-      parents.set(hashPair(sha256, children, 2 * i), i * hashByteLength);
-    }
+    hashParents(sha256, children, parents, 0, count);
     levels.push(parents);
-    children = wordsOf(parents);
+    children = runOf(parents);
     from += parents.length;
   }
   return levels;

@@ -10,28 +10,23 @@
  */
 import { assert } from "./errors.ts";
 import { hashByteLength, type Hash, type Sha256 } from "./hash.ts";
-import { hashPair, subtreeLeavesMax, wordsOf } from "./merkle.ts";
+import { hashParents, runOf, subtreeLeavesMax, type HashRun } from "./merkle.ts";
 
 // 4 KiB to begin with, as most logs are small; 4 MiB when full.
 const leavesAtStart = 64;
 
-/** The nodes of one level, in two views of the same memory. */
-interface Level {
-  readonly bytes: Uint8Array;
-  readonly words: Uint32Array;
-}
-
 export class SegmentTree {
   readonly #sha256: Sha256;
-  #levels: Level[] = [];
+  #levels: HashRun[] = [];
   #capacity = 0;
   #leafCount = 0;
   /** Leaves whose nodes above are hashed. */
   #hashedLeaves = 0;
 
-  constructor(sha256: Sha256) {
+  /** `leafCountExpected`: how many leaves there is room for from the start. More is made as it is needed. */
+  constructor(sha256: Sha256, leafCountExpected = leavesAtStart) {
     this.#sha256 = sha256;
-    this.#grow(leavesAtStart);
+    this.#grow(leafCountExpected);
   }
 
   get leafCount(): number {
@@ -86,25 +81,21 @@ export class SegmentTree {
     let from = this.#hashedLeaves;
     let to = this.#leafCount;
     for (let height = 1; height < this.#levels.length; height++) {
-      const below = this.#levels[height - 1]!.words;
-      const { bytes } = this.#levels[height]!;
       from = Math.floor(from / 2);
       to = Math.floor(to / 2);
       if (to === 0) break;
-      for (let index = from; index < to; index++) {
-        bytes.set(hashPair(sha256, below, 2 * index), index * hashByteLength);
-      }
+      hashParents(sha256, this.#levels[height - 1]!, this.#levels[height]!.bytes, from, to);
     }
     this.#hashedLeaves = this.#leafCount;
   }
 
   #grow(capacity: number): void {
-    const levels: Level[] = [];
+    const levels: HashRun[] = [];
     for (let width = capacity; width >= 1; width /= 2) {
       const bytes = new Uint8Array(width * hashByteLength);
       const old = this.#levels[levels.length];
       if (old !== undefined) bytes.set(old.bytes);
-      levels.push({ bytes, words: wordsOf(bytes) });
+      levels.push(runOf(bytes));
     }
     this.#levels = levels;
     this.#capacity = capacity;
