@@ -24,6 +24,7 @@ export interface Aim {
   readonly atLeast?: number;
   readonly atMost?: number;
   readonly ratioAtLeast?: number;
+  readonly ratioAtMost?: number;
 }
 
 export interface BenchmarkResult {
@@ -160,11 +161,14 @@ function formatAim({ aim, value, ratio }: Row): string {
     parts.push(text);
     isMet &&= met;
   };
-  const { atLeast, atMost, ratioAtLeast } = aim;
+  const { atLeast, atMost, ratioAtLeast, ratioAtMost } = aim;
   if (atLeast !== undefined) part(`≥ ${formatNumber(atLeast)}`, value.median >= atLeast);
   if (atMost !== undefined) part(`≤ ${formatNumber(atMost)}`, value.median <= atMost);
   if (ratioAtLeast !== undefined) {
     part(`ratio ≥ ${ratioAtLeast.toFixed(2)}`, (ratio ?? 0) >= ratioAtLeast);
+  }
+  if (ratioAtMost !== undefined) {
+    part(`ratio ≤ ${ratioAtMost.toFixed(2)}`, (ratio ?? Infinity) <= ratioAtMost);
   }
   return `${parts.join(", ")} ${isMet ? "✓" : "✗"}`;
 }

@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { appendNdjson } from "./append-ndjson.ts";
 import { withFolder, type Benchmark } from "./benchmark.ts";
 import { diskUse } from "./disk-use.ts";
+import { evidence } from "./evidence.ts";
 import { httpBatch } from "./http-batch.ts";
 import { httpLone } from "./http-lone.ts";
 import { httpSingle } from "./http-single.ts";
@@ -25,12 +26,16 @@ import {
   type BenchmarkResult,
   type RunResult,
 } from "./report.ts";
+import { scrub } from "./scrub.ts";
+import { simd } from "./simd.ts";
 import { startUp } from "./start-up.ts";
 import { verifyLog } from "./verify-log.ts";
+import { witness } from "./witness.ts";
+import { witnessing } from "./witnessing.ts";
 
 const benchmarks: readonly Benchmark[] = [
   ...[appendNdjson, httpSingle, httpLone, httpBatch],
-  ...[verifyLog, startUp, diskUse],
+  ...[verifyLog, simd, scrub, startUp, diskUse, evidence, witness, witnessing],
 ];
 
 const { values: flags, positionals: names } = parseArgs({

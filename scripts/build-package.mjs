@@ -26,7 +26,19 @@ import { pathToFileURL } from "node:url";
 import { ensureInstalled, root } from "./ensure-installed.mjs";
 
 /** Its doors, by workspace. All but the command, which nobody imports. */
-const doors = ["client", "core", "crypto", "log", "server", "store", "verify"];
+const doors = [
+  "client",
+  "core",
+  "crypto",
+  "log",
+  "scrub",
+  "server",
+  "simd",
+  "store",
+  "verify",
+  "witness",
+  "worm",
+];
 const workspaces = [...doors, "cli"];
 
 /**

@@ -27,6 +27,12 @@ const steps = [
     args: ["--check", "--log-level=warn", "."],
     fix: "npm run format",
   },
+  {
+    name: "kernel",
+    tool: "node",
+    args: ["scripts/build-simd.mjs", "--check"],
+    fix: "node scripts/build-simd.mjs",
+  },
   { name: "exports", tool: "knip", args: ["--no-progress", "--no-config-hints"] },
   {
     name: "style and docs",

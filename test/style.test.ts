@@ -11,12 +11,16 @@ import { checkoutFiles, withoutComments, type CheckoutFile } from "./checkout.ts
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   core: [],
   crypto: ["core"],
-  store: ["core", "crypto"],
-  log: ["core", "crypto", "store"],
-  verify: ["core", "crypto", "store"],
-  server: ["core", "crypto", "store", "log", "verify"],
+  simd: ["core"],
+  store: ["core", "crypto", "simd"],
+  log: ["core", "crypto", "simd", "store"],
+  verify: ["core", "crypto", "simd", "store"],
+  witness: ["core", "crypto", "store", "verify"],
+  worm: ["core", "crypto", "store", "verify"],
+  scrub: ["core", "crypto", "log", "store", "verify"],
+  server: ["core", "crypto", "store", "log", "verify", "scrub", "worm"],
   client: ["core", "crypto"],
-  cli: ["core", "crypto", "store", "log", "verify", "server", "client"],
+  cli: ["core", "crypto", "store", "log", "verify", "witness", "worm", "scrub", "server", "client"],
 };
 
 /**

@@ -17,7 +17,8 @@
   // the process small. The flag can only be given at the start, so this process starts anew, under the same pid.
   var nursery = "--max-semi-space-size";
   var options = process.execArgv.join(" ") + " " + (process.env.NODE_OPTIONS || "");
-  if (process.argv[2] === "serve" && process.execve && process.platform !== "win32") {
+  var isServer = /^(?:serve|witness|mirror)$/.test(process.argv[2]);
+  if (isServer && process.execve && process.platform !== "win32") {
     if (options.indexOf(nursery) < 0) {
       var args = process.execArgv.concat(nursery + "=8", process.argv.slice(1));
       process.execve(process.execPath, [process.execPath].concat(args), process.env);

@@ -10,6 +10,7 @@ import {
   readNdjson,
   type EventBatch,
   type Log,
+  type LogOptions,
 } from "@cairnlog/log";
 import type { Store } from "@cairnlog/store";
 import type { Answer, EventBody, LogSink, Outcome } from "./log-view.ts";
@@ -25,10 +26,18 @@ export class FolderSink implements LogSink {
     this.#source = source;
   }
 
-  /** "locked", with what to do, where a server or an app holds the log. */
-  static async open(store: Store, name: string, source: string): Promise<FolderSink> {
+  /**
+   * "locked", with what to do, where a server or an app holds the log. `options`: a log with
+   * witnesses has them whoever opens it, else its published checkpoint would lose its quorum.
+   */
+  static async open(
+    store: Store,
+    name: string,
+    source: string,
+    options: LogOptions = {},
+  ): Promise<FolderSink> {
     try {
-      return new FolderSink(store.location, await openLog(store, name), source);
+      return new FolderSink(store.location, await openLog(store, name, options), source);
     } catch (error) {
       if (!isCairnError(error, "locked")) throw error;
       throw new CairnError(

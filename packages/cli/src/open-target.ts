@@ -12,6 +12,7 @@ import { FolderSink } from "./folder-sink.ts";
 import type { LogSink, LogView } from "./log-view.ts";
 import { ServerLog } from "./server-log.ts";
 import type { ServerTarget } from "./server-request.ts";
+import { witnessOptions } from "./witness-settings.ts";
 
 export type Target =
   | ({ readonly kind: "server" } & ServerTarget)
@@ -42,5 +43,7 @@ export async function openSink(context: CommandContext, source: string): Promise
   const target = chooseTarget(config);
   const { log } = config.values;
   if (target.kind === "server") return new ServerLog(target, log, io.interrupted);
-  return FolderSink.open(openDataFolder(target.folder), log, source);
+  const witnesses = witnessOptions(config.values);
+  const options = witnesses === undefined ? {} : { witnesses };
+  return FolderSink.open(openDataFolder(target.folder), log, source, options);
 }

@@ -88,7 +88,8 @@ export function buildProgram(
     const [first = "", second] = spec.name.split(" ");
     if (second === undefined) addCommand(program, spec, first, take);
     else {
-      let group = groups.get(first);
+      // `cairn witness` is a command, and has some below it.
+      let group = groups.get(first) ?? program.commands.find((each) => each.name() === first);
       if (group === undefined) {
         group = program.command(first).description(groupSummary(first, specs)).helpCommand(false);
         groups.set(first, group);

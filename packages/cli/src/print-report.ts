@@ -2,7 +2,8 @@
  * A verification's report for people: the verdict first, then what it rests on, then what is wrong
  * and where.
  */
-import type { Finding, Report } from "@cairnlog/verify";
+import { formatLogTime } from "@cairnlog/core";
+import type { EvidenceReport, Finding, Report } from "@cairnlog/verify";
 import type { Output, Style } from "./output.ts";
 import { thousands } from "./progress-bar.ts";
 import { safeText } from "./safe-text.ts";
@@ -14,14 +15,18 @@ const verdicts: Readonly<Record<Report["verdict"], readonly [Style, string]>> = 
   failed: ["bad", "NOT VERIFIED"],
 };
 
+/** Of what holds its own keys. */
+const signerUnknown = ["bad", "CONSISTENT, SIGNER UNKNOWN"] as const;
+
 export async function printReport(output: Output, report: Report): Promise<void> {
   // One log in a data folder: the folder would only say it twice.
   const [only, ...others] = report.logs;
   if (only !== undefined && others.length === 0) return printReport(output, only);
-  const [style, word] = verdicts[report.verdict];
+  const isUnknown = report.verdict === "consistent" && !report.ok;
+  const [style, word] = isUnknown ? signerUnknown : verdicts[report.verdict];
   await output.line(`${output.paint(style, word)}  ${safeText(report.target)} (${report.kind})`);
   await output.line(
-    `  ${safeText(report.summary.replace(/^(Verified|Consistent|NOT VERIFIED)[:,] /, ""))}`,
+    `  ${safeText(report.summary.replace(/^(Verified|Consistent|NOT VERIFIED)[:,] (signer unknown\. )?/, ""))}`,
   );
   for (const log of report.logs) {
     await output.line("");
@@ -50,8 +55,24 @@ function factsOf(report: Report): [string, string][] {
   if (root !== undefined) facts.push(["root", root]);
   if (report.checkpointSize !== undefined)
     facts.push(["checkpoint", `of ${thousands(report.checkpointSize)} entries`]);
+  for (const { name, timestamp } of report.witnesses ?? []) {
+    const time = timestamp === undefined ? "" : `, ${formatLogTime(timestamp * 1000)}`;
+    facts.push(["cosigned by", name + time]);
+  }
   for (const { fingerprint } of keys) facts.push(["fingerprint", fingerprint]);
+  if (report.evidence !== undefined) facts.push(...exportFacts(report.evidence));
   return facts;
+}
+
+function exportFacts(evidence: EvidenceReport): [string, string][] {
+  const { seqs, who, why, time, query, isRecorded, recorded } = evidence;
+  const proof = isRecorded ? `proven by entry ${recorded}` : "not proven: so says the file";
+  return [
+    ["seqs", seqs.length > 200 ? `${seqs.slice(0, 200)}…` : seqs],
+    ["taken by", `${who}, ${time} (${proof})`],
+    ["why", why],
+    ["asked for", JSON.stringify(query)],
+  ];
 }
 
 async function printFindings(

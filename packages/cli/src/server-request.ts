@@ -15,18 +15,26 @@ export interface ServerRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   readonly signal?: AbortSignal;
+  /** For the whole answer; default two minutes. */
+  readonly timeoutMs?: number;
   /** Statuses besides 2xx whose body is an answer and not a problem. */
   readonly alsoGood?: readonly number[];
 }
 
-const timeoutMs = 120_000;
+const timeoutDefaultMs = 120_000;
 
 /** The body of a good answer, as text. */
 export async function request(target: ServerTarget, asked: ServerRequest): Promise<string> {
+  const response = await sendRequest(target, asked);
+  return readText(target, asked, response);
+}
+
+/** A good answer, whose body is still to be read. */
+export async function sendRequest(target: ServerTarget, asked: ServerRequest): Promise<Response> {
   const { path, method = "GET", headers = {}, body, signal, alsoGood = [] } = asked;
+  const { timeoutMs = timeoutDefaultMs } = asked;
   const signals = [AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])];
   let response: Response;
-  let text: string;
   try {
     response = await fetch(target.url + path, {
       method,
@@ -39,14 +47,30 @@ export async function request(target: ServerTarget, asked: ServerRequest): Promi
       redirect: "manual",
       signal: AbortSignal.any(signals),
     });
-    text = await response.text();
   } catch (cause) {
-    throw new CairnError("unavailable", `${target.url} does not answer: ${reasonOf(cause)}`, {
-      cause,
-    });
+    throw noAnswer(target, asked, cause);
   }
-  if (response.ok || alsoGood.includes(response.status)) return text;
+  if (response.ok || alsoGood.includes(response.status)) return response;
+  const text = await readText(target, asked, response);
   throw problemError(findJson(text), response, target.url + path);
+}
+
+async function readText(
+  target: ServerTarget,
+  asked: ServerRequest,
+  response: Response,
+): Promise<string> {
+  try {
+    return await response.text();
+  } catch (cause) {
+    throw noAnswer(target, asked, cause);
+  }
+}
+
+function noAnswer({ url }: ServerTarget, asked: ServerRequest, cause: unknown): CairnError {
+  const { timeoutMs = timeoutDefaultMs } = asked;
+  const why = reasonOf(cause, timeoutMs);
+  return new CairnError("unavailable", `${url} does not answer: ${why}`, { cause });
 }
 
 /** A member of a batch's answer, or a whole one. */
@@ -120,10 +144,12 @@ function placeOf({ log, seq, path, byte, pointer }: Readonly<Record<string, unkn
 }
 
 /** `fetch failed` says nothing; its cause does. */
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return `nothing came within ${timeoutMs / 1000} s`;
   const { cause } = error;
-  if (cause instanceof AggregateError && cause.errors.length > 0) return reasonOf(cause.errors[0]);
+  if (cause instanceof AggregateError && cause.errors.length > 0) {
+    return reasonOf(cause.errors[0], timeoutMs);
+  }
   return cause instanceof Error ? cause.message : error.message;
 }

@@ -98,6 +98,15 @@ export const urlType: SettingType<string> = {
   schema: { type: "string", pattern: "^https?://" },
 };
 
+export const bucketType: SettingType<string> = {
+  parse(text, name) {
+    if (/^s3:\/\/[^/]/.test(text)) return text;
+    throw refuse(name, text, "a place in a bucket as s3://bucket/prefix");
+  },
+  placeholder: "s3://bucket/prefix",
+  schema: { type: "string", pattern: "^s3://" },
+};
+
 export const addressType: SettingType<Address> = {
   parse(text, name) {
     const parts = /^(?:(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)?:)?([0-9]{1,5})$/.exec(text);

@@ -6,6 +6,7 @@
 import {
   addressType,
   booleanType,
+  bucketType,
   bytesType,
   choiceType,
   countType,
@@ -60,6 +61,59 @@ export const settingTable = {
   publishInterval: setting(durationType, "How often the published checkpoint moves, at most.", {
     default: "1s",
   }),
+  witnessPolicy: setting(
+    pathType,
+    "File with the policy of the logs' witnesses (C2SP tlog-policy): who they are, their URLs, and which of them are a quorum.",
+  ),
+  requireWitnesses: setting(
+    booleanType,
+    "Acknowledge an event only when a quorum of witnesses has cosigned it.",
+    { default: "false" },
+  ),
+  startWithoutWitnesses: setting(
+    booleanType,
+    "Record from the start although no quorum of witnesses has said what it holds. This is an entry in the log.",
+    { default: "false" },
+  ),
+  witnessTimeout: setting(durationType, "How long a witness may take to answer.", {
+    default: "5s",
+  }),
+  scrub: setting(
+    choiceType(["on", "off"]),
+    "Whether all files of the logs are watched and re-read all the time.",
+    { default: "on" },
+  ),
+  scrubRate: setting(bytesType, "Bytes that are re-read in a second, at most, of all logs.", {
+    default: "4MiB",
+  }),
+  alarmWebhook: setting(
+    urlType,
+    "Where alarms are sent, signed as Standard Webhooks has it; best to another host.",
+  ),
+  alarmSecret: setting(
+    textType,
+    "The webhook's secret, whsec_ and base64. Other users of the machine may see flags: better use a file or the variable.",
+    { isSecret: true },
+  ),
+  alarmSecretFile: setting(pathType, "A file that holds the webhook's secret, and nothing else."),
+  worm: setting(
+    bucketType,
+    "Where write-once copies of all logs go: s3://bucket/prefix, a bucket with Object Lock.",
+  ),
+  wormRetentionDays: setting(
+    countType,
+    "For how many days a copy is locked, from the moment it is made. Nobody can shorten it.",
+  ),
+  wormInterval: setting(durationType, "How often the published checkpoint is copied, at most.", {
+    default: "1m",
+  }),
+  s3Endpoint: setting(urlType, "Address of an S3 that is not AWS."),
+  s3Region: setting(textType, "The bucket's region."),
+  s3PathStyle: setting(
+    booleanType,
+    "Ask for https://host/bucket/key instead of https://bucket.host/key.",
+    { default: "false" },
+  ),
   bodyBytesMax: setting(bytesType, "Bytes of a request's body as sent.", {
     default: "16MiB",
     ...limits,
@@ -94,7 +148,20 @@ export const settingTable = {
 export type SettingName = keyof typeof settingTable;
 
 type ValueOf<S> = S extends Setting<infer T> ? T : never;
-type Always = "data" | "log" | "listen" | "publishInterval" | "json" | "color" | "logLevel";
+type Always =
+  | "data"
+  | "log"
+  | "listen"
+  | "publishInterval"
+  | "json"
+  | "color"
+  | "logLevel"
+  | Scrubbed
+  | Witnessed
+  | Copied;
+type Copied = "wormInterval" | "s3PathStyle";
+type Scrubbed = "scrub" | "scrubRate";
+type Witnessed = "requireWitnesses" | "startWithoutWitnesses" | "witnessTimeout";
 type Limited = "bodyBytesMax" | "decompressedBytesMax" | "queueEventsMax" | "queueBytesMax";
 
 /** The values that hold. What has no default may be undefined. */

@@ -6,7 +6,8 @@ import { isCairnError, type CairnError } from "@cairnlog/core";
 import { isPassingStatus } from "./backoff.ts";
 import { checkPlaces, parseBatchAnswer, type BatchAnswer } from "./batch-answer.ts";
 import { isJson, type Answer, type Transport } from "./transport.ts";
-import type { CheckpointClaim, Trust } from "./trust.ts";
+import type { CheckpointClaim } from "./checkpoint-claim.ts";
+import type { Trust } from "./trust.ts";
 
 export type Outcome =
   /** Each event's fate is known. `claim` is the checkpoint that covers those that were recorded. */

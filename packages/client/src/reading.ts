@@ -14,7 +14,13 @@ import {
 } from "@cairnlog/core";
 import { isObject } from "./problem.ts";
 import { parseJson, type Transport } from "./transport.ts";
-import type { CheckpointClaim, FullReceipt, ReceiptExpectation, Trust } from "./trust.ts";
+import {
+  conflictError,
+  type FullReceipt,
+  type ReceiptExpectation,
+  type Trust,
+  type WitnessedProof,
+} from "./trust.ts";
 
 export interface LoggedEntry {
   readonly seq: number;

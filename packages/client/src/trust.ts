@@ -7,36 +7,36 @@
  */
 import {
   CairnError,
+  checkQuorum,
   hashLeaf,
+  isCairnError,
   isSameBytes,
   parseBase64,
   parseCheckpoint,
   parseEntryHead,
   parseNote,
   parseTlogProof,
-  parseVkey,
   receiptFromJson,
-  signatureTypes,
   utf8,
   verifyCheckpoint,
   verifyInclusion,
   verifyTlogProof,
+  verifyWitnessedCheckpoint,
+  verifyWitnessedProof,
   type Crypto,
-  type Hash,
-  type Vkey,
+  type Policy,
+  type WitnessedCheckpoint,
 } from "@cairnlog/core";
+import {
+  findFork,
+  findRollback,
+  type CheckpointClaim,
+  type Conflict,
+  type Cosigner,
+  type PublishedClaim,
+} from "./checkpoint-claim.ts";
+import { findPinned, readKeys, type Pinned, type PinnedKeys } from "./pinned-keys.ts";
 import { isObject } from "./problem.ts";
-
-export interface CheckpointClaim {
-  readonly origin: string;
-  /** Entries in the tree. */
-  readonly size: number;
-  readonly root: Hash;
-  /** The signed note, verbatim. */
-  readonly note: string;
-  /** True if a pinned key signed it. */
-  readonly isVerified: boolean;
-}
 
 /**
  * Proof of one event that needs nobody's word but the log's key: to be kept, and shown to others.
@@ -61,42 +61,67 @@ export interface ReceiptExpectation {
   readonly event: string;
 }
 
-interface Pinned {
+/**
+ * Proof of one event that needs nobody's word but the log's key and, where there is a policy, its
+ * witnesses': what a receipt becomes.
+ */
+export interface WitnessedProof {
   readonly origin: string;
-  readonly texts: readonly string[];
+  readonly seq: number;
+  /** C2SP tlog-proof with the entry in it, to be kept: `cairn verify` checks it. */
+  readonly text: string;
+  /** Size of the published checkpoint in it, and the signed note, verbatim. */
+  readonly size: number;
+  readonly checkpoint: string;
+  /** Those of the policy's witnesses that cosigned. Empty without a policy. */
+  readonly witnesses: readonly Cosigner[];
+}
+
+export interface TrustOptions {
+  /** The log's own verifier keys, of which any will do; empty to verify no signature. */
+  readonly vkeys: readonly string[];
+  /** A tlog-policy. Its log keys count like `vkeys`. */
+  readonly policy?: string | undefined;
+  readonly loadCrypto: () => Promise<Crypto>;
+  /** Runs once the keys are read, before anything is sent. */
+  readonly onLoad?: () => Promise<void>;
+  /** Two checkpoints that were given for receipts contradict each other. */
+  readonly onConflict?: (conflict: Conflict) => void;
 }
 
 export class Trust {
+  readonly #options: TrustOptions;
   readonly #pinned: Pinned | undefined;
-  readonly #loadCrypto: () => Promise<Crypto>;
   #crypto: Promise<Crypto> | undefined;
-  #vkeys: Promise<readonly Vkey[]> | undefined;
+  #keysRead: Promise<PinnedKeys> | undefined;
   #newest: CheckpointClaim | undefined;
 
-  /**
-   * `vkeys` are the log's own verifier keys, of which any will do; empty to verify no signature.
-   */
-  constructor(vkeys: readonly string[], loadCrypto: () => Promise<Crypto>) {
-    this.#loadCrypto = loadCrypto;
-    if (vkeys.length === 0) return;
-    const names = vkeys.map((vkey) => /^([^+]+)\+[0-9a-f]{8}\+/.exec(vkey)?.[1]);
-    const [origin, ...others] = new Set(names);
-    if (origin === undefined || others.length > 0) {
-      throw new CairnError(
-        "usage",
-        "`vkeys` must be verifier keys of one log, all of its name; its description shows them",
-      );
-    }
-    this.#pinned = { origin, texts: vkeys };
+  /** Throws "usage" for keys that are not of one log. */
+  constructor(options: TrustOptions) {
+    this.#options = options;
+    this.#pinned = findPinned(options.vkeys, options.policy);
   }
 
-  get isPinned(): boolean {
-    return this.#pinned !== undefined;
+  /** The origin of the log whose keys are pinned. */
+  get origin(): string | undefined {
+    return this.#pinned?.origin;
+  }
+
+  /** The newest checkpoint that was followed. */
+  get newest(): CheckpointClaim | undefined {
+    return this.#newest;
+  }
+
+  crypto(): Promise<Crypto> {
+    this.#crypto ??= this.#options.loadCrypto();
+    return this.#crypto;
   }
 
   /** Reads the pinned keys: "usage" if one is not a key. Called before anything is sent. */
   async load(): Promise<void> {
-    if (this.#pinned !== undefined) await this.#keys(this.#pinned);
+    if (this.#pinned === undefined) return;
+    await this.#keys(this.#pinned);
+    await this.#options.onLoad?.();
   }
 
   /** Reads a checkpoint, and verifies it if keys are pinned. */
@@ -107,9 +132,27 @@ export class Trust {
       return { origin, size, root, note, isVerified: false };
     }
     const { origin } = this.#pinned;
-    const vkeys = await this.#keys(this.#pinned);
-    const { checkpoint } = await verifyCheckpoint(await this.#load(), bytes, vkeys, origin);
+    const { vkeys } = await this.#keys(this.#pinned);
+    const { checkpoint } = await verifyCheckpoint(await this.crypto(), bytes, vkeys, origin);
     return { origin, size: checkpoint.size, root: checkpoint.root, note, isVerified: true };
+  }
+
+  /**
+   * Reads a published checkpoint under the policy: signed by the log, or "unverified". Whether its
+   * witnesses are enough is for the caller to look at. "usage" without pinned keys.
+   */
+  async published(note: string): Promise<PublishedClaim> {
+    const { origin, policy } = await this.#policy();
+    const bytes = utf8(note);
+    const witnessed = await verifyWitnessedCheckpoint(await this.crypto(), bytes, policy, {
+      origin,
+    });
+    return { ...claimOf(witnessed, note), quorumFailure: quorumFailureOf(policy, witnessed) };
+  }
+
+  /** From here on the log must not go back behind this checkpoint, which was verified. */
+  resume(claim: CheckpointClaim): void {
+    this.#newest ??= claim;
   }
 
   /**
@@ -119,14 +162,10 @@ export class Trust {
   follow(claim: CheckpointClaim): void {
     if (!claim.isVerified) return;
     const newest = this.#newest;
-    const isOther = claim.size === newest?.size && !isSameBytes(claim.root, newest.root);
-    if (newest !== undefined && (claim.size < newest.size || isOther)) {
-      throw new CairnError(
-        "unverified",
-        `the log ${claim.origin} was rolled back or forked: it signed a checkpoint of size ` +
-          `${newest.size} before, and another of size ${claim.size} now. Keep both: ` +
-          JSON.stringify([newest.note, claim.note]),
-      );
+    const conflict = newest && (findRollback(newest, claim) ?? findFork(newest, claim));
+    if (conflict !== undefined) {
+      this.#options.onConflict?.(conflict);
+      throw conflictError(conflict);
     }
     this.#newest = claim;
   }
@@ -147,11 +186,11 @@ export class Trust {
     if (!isSameBytes(receipt.leafHash, parseBase64(expected.leafHash))) {
       throw refuse("the receipt has another leaf hash than the event was given when recorded");
     }
-    const { sha256 } = await this.#load();
+    const { sha256 } = await this.crypto();
     if (!isSameBytes(hashLeaf(sha256, utf8(entry)), receipt.leafHash)) {
       throw refuse("the entry does not have the leaf hash of its receipt");
     }
-    if (!isEntryOf(entry, expected))
+    if (!isEntryOf(utf8(entry), expected))
       throw refuse("the entry does not hold the event that was sent");
     const claim = await this.checkpoint(receipt.checkpoint);
     if (claim.origin !== origin) throw refuse("the receipt's checkpoint is of another log");
@@ -183,39 +222,83 @@ export class Trust {
       );
     }
     if (this.#pinned === undefined) return;
-    const vkeys = await this.#keys(this.#pinned);
-    const crypto = await this.#load();
+    const { vkeys } = await this.#keys(this.#pinned);
+    const crypto = await this.crypto();
     const leafHash = hashLeaf(crypto.sha256, extra);
     await verifyTlogProof(crypto, proof, { leafHash, vkeys, origin: this.#pinned.origin });
   }
 
-  #load(): Promise<Crypto> {
-    this.#crypto ??= this.#loadCrypto();
-    return this.#crypto;
+  /**
+   * Verifies a tlog-proof under the published checkpoint against what was sent: the event, its
+   * place, the hash that its receipt names, the log's signature and the quorum of witnesses.
+   */
+  async witnessedProof(text: string, expected: ReceiptExpectation): Promise<PublishedClaim> {
+    const { origin, policy } = await this.#policy();
+    const proof = parseTlogProof(utf8(text));
+    const { index, extra, checkpoint } = proof;
+    const { seq } = expected;
+    const refuse = (why: string): CairnError =>
+      new CairnError("unverified", why, { place: { seq } });
+    if (index !== seq || extra === undefined) {
+      throw refuse(`the proof is not one of entry ${seq} with the entry in it`);
+    }
+    const crypto = await this.crypto();
+    const leafHash = hashLeaf(crypto.sha256, extra);
+    if (!isSameBytes(leafHash, parseBase64(expected.leafHash))) {
+      throw refuse("the entry has another leaf hash than the event was given when recorded");
+    }
+    if (!isEntryOf(extra, expected)) {
+      throw refuse("the entry does not hold the event that was sent");
+    }
+    const witnessed = await verifyWitnessedProof(crypto, proof, leafHash, policy, { origin });
+    checkQuorum(policy, witnessed);
+    return { ...claimOf(witnessed, checkpoint), quorumFailure: undefined };
   }
 
-  #keys(pinned: Pinned): Promise<readonly Vkey[]> {
-    this.#vkeys ??= this.#load().then(({ sha256 }) => {
-      let vkeys: Vkey[];
-      try {
-        vkeys = pinned.texts.map((text) => parseVkey(sha256, text));
-      } catch (cause) {
-        throw new CairnError("usage", `a pinned key cannot be read: ${String(cause)}`, { cause });
-      }
-      if (!vkeys.some((vkey) => vkey.type === signatureTypes.ed25519)) {
-        throw new CairnError(
-          "usage",
-          "pin the log's Ed25519 key: it is the one that signs receipts",
-        );
-      }
-      return vkeys;
-    });
-    return this.#vkeys;
+  async #policy(): Promise<{ origin: string; policy: Policy }> {
+    if (this.#pinned === undefined) {
+      throw new CairnError(
+        "usage",
+        "without the log's keys nothing is proven: give the client `policy` or `vkeys`",
+      );
+    }
+    const { policy } = await this.#keys(this.#pinned);
+    return { origin: this.#pinned.origin, policy };
+  }
+
+  #keys(pinned: Pinned): Promise<PinnedKeys> {
+    this.#keysRead ??= this.crypto().then((crypto) => readKeys(crypto, pinned));
+    return this.#keysRead;
+  }
+}
+
+/** The error of those who asked for what turned out to be a contradiction. */
+export function conflictError({ message, known, shown }: Conflict): CairnError {
+  const notes = JSON.stringify([known.note, shown.note]);
+  return new CairnError("unverified", `${message}. Keep both: ${notes}`);
+}
+
+function claimOf(
+  { checkpoint, witnesses }: WitnessedCheckpoint,
+  note: string,
+): Omit<PublishedClaim, "quorumFailure"> {
+  const { origin, size, root } = checkpoint;
+  const cosigners = witnesses.map(({ name, timestamp }) => ({ name, timestamp }));
+  return { origin, size, root, note, isVerified: true, witnesses: cosigners };
+}
+
+function quorumFailureOf(policy: Policy, witnessed: WitnessedCheckpoint): string | undefined {
+  try {
+    checkQuorum(policy, witnessed);
+    return undefined;
+  } catch (error) {
+    if (isCairnError(error)) return error.message;
+    throw error;
   }
 }
 
 /** Reads the entry strictly: what it holds as event must be what was sent, byte for byte. */
-function isEntryOf(entry: string, expected: ReceiptExpectation): boolean {
-  const { seq, event } = parseEntryHead(utf8(entry));
+function isEntryOf(entry: Uint8Array, expected: ReceiptExpectation): boolean {
+  const { seq, event } = parseEntryHead(entry);
   return seq === expected.seq && isSameBytes(event, utf8(expected.event));
 }

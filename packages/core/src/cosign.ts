@@ -3,7 +3,7 @@
  * `witnessed-checkpoint.ts` and `add-checkpoint.ts`.
  *
  * A cosignature is a promise that no larger tree of the log was seen, and that this one continues whatever was: who
- * calls here has checked it, and made it durable, before.
+ * calls here has checked that, and lets the cosignature out only when the new size is durable.
  */
 import {
   checkpointCosignatureMessage,

@@ -95,6 +95,18 @@ function describeCrypto(name: string, crypto: Crypto): void {
 describeCrypto("nodeCrypto", nodeCrypto);
 describeCrypto("webCrypto", webCrypto);
 
+test("SHA-256 into place writes the hash there, and nowhere else", () => {
+  const { sha256 } = nodeCrypto;
+  assert.ok(sha256.into !== undefined);
+  for (const length of [0, 1, 65, 480, 70_000]) {
+    const bytes = new Uint8Array(length).fill(length % 251);
+    const out = new Uint8Array(48).fill(0xee);
+    sha256.into(bytes, out, 7);
+    assert.deepEqual(out.slice(7, 39), sha256(bytes));
+    assert.deepEqual([...out.slice(0, 7), ...out.slice(39)], new Array(16).fill(0xee));
+  }
+});
+
 test("more keys than are kept in memory still verify", async () => {
   for (let round = 0; round < 300; round++) {
     const { publicKey, sign } = signerFromSeed("ed25519", nodeCrypto.sha256(utf8(String(round))));

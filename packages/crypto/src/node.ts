@@ -16,7 +16,10 @@ import {
 import { derOf, spkiPrefixes } from "./der.ts";
 
 /** The core's cryptography on OpenSSL. */
-export const nodeCrypto: Crypto = { sha256, verify: verifySignature };
+export const nodeCrypto: Crypto = {
+  sha256: Object.assign(sha256, { into: sha256Into }),
+  verify: verifySignature,
+};
 
 /** `byteLength` bytes from the system's generator. */
 export function randomBytes(byteLength: number): Uint8Array {
@@ -36,20 +39,24 @@ export function plainBytes(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
+function sha256(bytes: Uint8Array): Hash {
+  const result = new Uint8Array(hashByteLength);
+  sha256Into(bytes, result, 0);
+  return result;
+}
+
 /**
  * By way of a string of 32 latin1 characters, because Node makes that on the JavaScript heap: a `Buffer` result costs
  * an allocation outside of it and a finalizer. Measured (Node 24): 0.37 µs instead of 0.90 µs for 65 bytes, 0.58 µs
  * instead of 1.2 µs for 480.
  */
-function sha256(bytes: Uint8Array): Hash {
+function sha256Into(bytes: Uint8Array, out: Uint8Array, at: number): void {
   const digest = hash("sha256", bytes, "binary");
-  const result = new Uint8Array(hashByteLength);
-  for (let i = 0; i < hashByteLength; i++) result[i] = digest.charCodeAt(i);
-  return result;
+  for (let i = 0; i < hashByteLength; i++) out[at + i] = digest.charCodeAt(i);
 }
 
 // Importing a key costs 40 to 55 µs, a third of a verification; a verifier meets the same few keys again and again.
-const importedKeysMax = 256;
+const importedKeysMax = 4096;
 const importedKeys = new Map<string, KeyObject>();
 
 function verifySignature(

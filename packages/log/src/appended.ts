@@ -1,5 +1,5 @@
 /** The result of an append while it is made, and what the caller gets of it. */
-import { assert, type CairnError, type Hash } from "@cairnlog/core";
+import { assert, hashByteLength, type CairnError, type Hash } from "@cairnlog/core";
 import type { EventBatch } from "./event-batch.ts";
 import type { Appended, SignedCheckpoint } from "./log.ts";
 import type { LogTree } from "./log-tree.ts";
@@ -9,7 +9,8 @@ export type Prove = (seq: number, size: number) => Promise<readonly Hash[]>;
 export class AppendResult implements Appended {
   readonly count: number;
   readonly #seqs: Float64Array;
-  readonly #leafHashes: (Hash | undefined)[];
+  /** One run: an array for each would outlive the commit, and collecting them cost more than making them. */
+  readonly #leafHashes: Uint8Array;
   readonly #refusals: Map<number, CairnError>;
   #duplicates: Set<number> | undefined;
   readonly #tree: LogTree;
@@ -19,15 +20,16 @@ export class AppendResult implements Appended {
   constructor(batch: EventBatch, tree: LogTree, prove: Prove) {
     this.count = batch.count;
     this.#seqs = new Float64Array(batch.count).fill(-1);
-    this.#leafHashes = new Array<Hash | undefined>(batch.count).fill(undefined);
+    this.#leafHashes = new Uint8Array(batch.count * hashByteLength);
     this.#refusals = new Map(batch.refusals);
     this.#tree = tree;
     this.#prove = prove;
   }
 
+  /** Event `i` became entry `seq`. The hash is copied. */
   recorded(i: number, seq: number, leafHash: Hash): void {
     this.#seqs[i] = seq;
-    this.#leafHashes[i] = leafHash;
+    this.#leafHashes.set(leafHash, i * hashByteLength);
   }
 
   duplicate(i: number, seq: number, leafHash: Hash): void {
@@ -60,9 +62,8 @@ export class AppendResult implements Appended {
   }
 
   leafHash(i: number): Hash {
-    const hash = this.#leafHashes[i];
-    assert(hash !== undefined, `event ${i} has a seq`);
-    return hash;
+    assert(this.seq(i) >= 0, `event ${i} has a seq`);
+    return this.#leafHashes.subarray(i * hashByteLength, (i + 1) * hashByteLength);
   }
 
   isDuplicate(i: number): boolean {

@@ -8,6 +8,7 @@ import {
   CairnError,
   type Crypto,
   genesisPrev,
+  isCairnError,
   isSameBytes,
   parseEntryHead,
   parseUtf8,
@@ -29,15 +30,19 @@ import {
   logPath,
 } from "./identity.ts";
 import type { Log, SignedCheckpoint } from "./log.ts";
+import { LogWitnesses } from "./log-witnesses.ts";
 import { openState, type Opened } from "./opening.ts";
 import { LogTree } from "./log-tree.ts";
 import { OpenedLog } from "./opened-log.ts";
 import { checkpointPath, Publisher } from "./publisher.ts";
+import type { Recovered } from "./recovery.ts";
 import { Sealer } from "./sealer.ts";
 import { logCreated, logRecovered, type Succession } from "./system-events.ts";
 import { TailRoom } from "./tail-room.ts";
+import type { WitnessOptions } from "./witnessing.ts";
 import { defaultWriterLimits, type WriterLimits } from "./writer-parts.ts";
 import { Writer } from "./writer.ts";
+
 export interface LogOptions {
   readonly clock?: Clock;
   /** Fresh random bytes: salts, nonces, the key of id hashes. */
@@ -48,8 +53,12 @@ export interface LogOptions {
   readonly limits?: Partial<WriterLimits>;
   /** How often the published checkpoint moves, at most. Default 1,000 ms. */
   readonly publishIntervalMs?: number;
+  /** Whose cosignatures a published checkpoint needs. Default: no one's. */
+  readonly witnesses?: WitnessOptions;
   /** The log can't go on: a sync failed, or what it signs from was tampered with. A server ends its process here. */
   readonly onFailure?: (error: CairnError) => void;
+  /** Somebody must look at the log, which goes on: a witness claims another history. Called once for each. */
+  readonly onAlarm?: (error: CairnError) => void;
 }
 
 /** Given where the log may be without entry 0 still. */
@@ -69,11 +78,14 @@ export async function openStored(
   const idHasher = new IdHasher(identity.settings.idKey);
   const tree = new LogTree(sha256);
   const history = new History(store, tree, sha256);
+  const witnesses = makeWitnesses(store, identity, history, options);
   const remembered: { published?: SignedCheckpoint } = {};
   const state = await openState(store, sha256, idHasher, tree, async (size) => {
     if (birth === undefined && tree.size === 0) throw interruptedCreation(store);
     if (tree.size > 0) await checkSettings(identity, sha256, history);
     remembered.published = await readPublished(store, identity, crypto, size, history);
+    // A log that is being born has nothing that could have been rolled back, and no witness knows it.
+    if (birth === undefined) await witnesses?.ask(size, await history.root(size));
   });
   const { published } = remembered;
   assert(published !== undefined, "an opening looks at what was published");
@@ -84,6 +96,7 @@ export async function openStored(
     idHasher,
     state,
     history,
+    witnesses,
     published,
     durable: {
       size: commit.size,
@@ -91,7 +104,7 @@ export async function openStored(
       note: await identity.signCommit(commit.size, commit.root),
     },
   };
-  const { log, writer, tailRoom, sealer } = assemble(found, options);
+  const { log, writer, publisher, tailRoom, sealer } = assemble(found, options);
   // The first room is waited for, so that a disk that is full from the start is known before anything is taken.
   await tailRoom.grown();
   if (birth !== undefined && state.tree.size === 0) {
@@ -101,14 +114,49 @@ export async function openStored(
     const { succeeds } = birth;
     writer.appendSystem(logCreated({ origin, vkeys, nonce, settings, succeeds }));
   }
-  if (recovered.rest !== undefined) writer.appendSystem(logRecovered(recovered.rest));
+  tellRecovered(recovered, writer, witnesses);
   await writer.idle();
   if (writer.failure !== undefined) {
     await log.abandon();
     throw writer.failure;
   }
   sealer.kick();
+  if (witnesses !== undefined) publisher.start();
   return log;
+}
+
+/** Its entry is of a new size, so it waits until no witness can have seen another log of that size. */
+function tellRecovered(
+  { rest }: Recovered,
+  writer: Writer,
+  witnesses: LogWitnesses | undefined,
+): void {
+  if (rest === undefined) return;
+  const tell = (): void => writer.appendSystem(logRecovered(rest));
+  if (witnesses === undefined) tell();
+  else witnesses.whenOpen(tell);
+}
+
+function makeWitnesses(
+  store: LogStore,
+  identity: LogIdentity,
+  history: History,
+  options: LogOptions,
+): LogWitnesses | undefined {
+  const { witnesses, clock = systemClock, crypto = nodeCrypto, limits } = options;
+  if (witnesses === undefined) return undefined;
+  return new LogWitnesses({
+    options: witnesses,
+    settings: identity.settings,
+    store,
+    crypto,
+    clock,
+    history,
+    randomBytes: options.randomBytes ?? systemRandomBytes,
+    signAll: (size, root) => identity.signPublished(size, root),
+    alarm: (error) => options.onAlarm?.(error),
+    waitingEventsMax: limits?.queueEventsMax ?? defaultWriterLimits.queueEventsMax,
+  });
 }
 
 /** What was found on the medium. */
@@ -118,6 +166,7 @@ interface Found {
   readonly idHasher: IdHasher;
   readonly state: Opened;
   readonly history: History;
+  readonly witnesses: LogWitnesses | undefined;
   readonly published: SignedCheckpoint;
   readonly durable: SignedCheckpoint;
 }
@@ -125,12 +174,13 @@ interface Found {
 interface Assembled {
   readonly log: OpenedLog;
   readonly writer: Writer;
+  readonly publisher: Publisher;
   readonly tailRoom: TailRoom;
   readonly sealer: Sealer;
 }
 
 function assemble(found: Found, options: LogOptions): Assembled {
-  const { store, identity, state, history } = found;
+  const { store, identity, state, history, witnesses } = found;
   const { clock = systemClock, crypto = nodeCrypto } = options;
   const { tree } = state;
   const { settings } = identity;
@@ -138,14 +188,23 @@ function assemble(found: Found, options: LogOptions): Assembled {
   const writer = makeWriter(found, options, tailRoom, () => log.committed());
   const publisher = new Publisher(
     {
+      logName: settings.name,
       store,
       clock,
+      witnesses: witnesses?.forPublisher(),
       intervalMs: options.publishIntervalMs ?? 1000,
       durable: () => writer.durable,
       signAll: (size, root) => identity.signPublished(size, root),
+      stopped: () => (isCairnError(writer.failure, "tampered") ? writer.failure : undefined),
     },
     found.published,
   );
+  witnesses?.begin({
+    durable: () => writer.durable,
+    published: () => publisher.published,
+    appendSystem: (event) => writer.appendSystem(event),
+    fail: (error) => writer.fail(error),
+  });
   const sealer = new Sealer({
     store,
     tree,
@@ -158,13 +217,23 @@ function assemble(found: Found, options: LogOptions): Assembled {
     tampered: (error) => writer.fail(error),
   });
   const closeStore = (): Promise<void> => store.close();
-  const parts = { settings, tree, writer, history, publisher, sealer, tailRoom, closeStore };
-  const log: OpenedLog = new OpenedLog(parts);
-  return { log, writer, tailRoom, sealer };
+  const log: OpenedLog = new OpenedLog({
+    settings,
+    tree,
+    writer,
+    history,
+    publisher,
+    sealer,
+    tailRoom,
+    witnesses,
+    clock,
+    closeStore,
+  });
+  return { log, writer, publisher, tailRoom, sealer };
 }
 
 function makeWriter(
-  { store, identity, idHasher, state, history, durable }: Found,
+  { store, identity, idHasher, state, history, witnesses, durable }: Found,
   options: LogOptions,
   tailRoom: TailRoom,
   committed: () => void,
@@ -194,10 +263,13 @@ function makeWriter(
       limits: { ...defaultWriterLimits, ...options.limits },
       sign: (size, root) => identity.signCommit(size, root),
       committed,
-      failed: (error) => options.onFailure?.(error),
+      failed: (error) => {
+        witnesses?.stop(error);
+        options.onFailure?.(error);
+      },
     },
     durable,
-    commit.number,
+    commit,
     recovered.lastTimeMs,
   );
 }

@@ -8,7 +8,8 @@
  */
 import {
   EntryRenderer,
-  hashFramedEntry,
+  hashByteLength,
+  hashFramedEntryInto,
   headByteLengthMax,
   saltByteLength,
   type Hash,
@@ -45,13 +46,14 @@ export class CommitBuilder {
   #entries = 0;
   readonly #renderer = new EntryRenderer();
   #time = "";
-  #prev: Hash;
+  /** Leaf hash of the entry before. Each entry's is written over it. */
+  readonly #prev = new Uint8Array(hashByteLength);
 
   constructor(sha256: Sha256, tree: LogTree, prev: Hash, randomFill: RandomFill) {
     this.#sha256 = sha256;
     this.#tree = tree;
     this.#randomFill = randomFill;
-    this.#prev = prev;
+    this.#prev.set(prev);
   }
 
   get entries(): number {
@@ -71,7 +73,10 @@ export class CommitBuilder {
     if (this.#buffer.length > bufferLengthKept) this.#buffer = new Uint8Array(bufferLengthAtStart);
   }
 
-  /** Appends an entry around the event at [start, end) of `bytes`; returns its leaf hash. */
+  /**
+   * Appends an entry around the event at [start, end) of `bytes`. Returns its leaf hash, in an array that the next
+   * entry's is written over.
+   */
   append(
     source: string,
     bytes: Uint8Array,
@@ -97,13 +102,13 @@ export class CommitBuilder {
       end,
     );
     const entryLength = entryEnd - at - framingByteLength;
-    const leafHash = hashFramedEntry(this.#sha256, buffer, at, entryLength);
+    const leafHash = this.#prev;
+    hashFramedEntryInto(this.#sha256, buffer, at, entryLength, leafHash);
     const segment = this.#tree.current();
     if (this.#parts.at(-1)?.segment !== segment) {
       this.#parts.push({ segment, tailOffset: segment.tailLength, begin: at });
     }
     this.#tree.append(segment, leafHash, framingByteLength + entryLength, idHigh, idLow);
-    this.#prev = leafHash;
     this.#used = entryEnd;
     this.#entries++;
     return leafHash;

@@ -92,7 +92,8 @@ export class EventBatch {
   #compact(i: number, start: number, end: number): void {
     const compact = compactEvent(this.bytes, start, end);
     if (!this.#isOwnCopy) {
-      this.bytes = this.bytes.slice();
+      // Not `slice`: on Node's Buffer that is a view.
+      this.bytes = new Uint8Array(this.bytes);
       this.#isOwnCopy = true;
     }
     this.bytes.set(compact, start);

@@ -37,6 +37,12 @@ import {
 import type { StoredEntry } from "./log.ts";
 import type { LogTree } from "./log-tree.ts";
 import type { OpenSegment } from "./open-segment.ts";
+import {
+  isDamage,
+  proveEntries,
+  type ProvenEntries,
+  type UnprovenAccess,
+} from "./proven-entries.ts";
 import { openSegmentReader } from "./segment-files.ts";
 import { RecentlyUsed } from "./recently-used.ts";
 
@@ -45,6 +51,12 @@ const hashByteLength = 32;
 const segmentTileLevel = 2;
 const openReadersMax = 64;
 const bundleCacheBytesMax = 8 * 1024 * 1024;
+const framesPerSegment = segmentEntries / bundleEntries;
+
+/** The segment that a tile of level 0 or 1 is of. */
+function segmentOfTile(level: number, index: number): number {
+  return Math.floor((index * bundleEntries ** (level + 1)) / segmentEntries);
+}
 
 export class History {
   readonly #reader: LogReader;
@@ -116,6 +128,40 @@ export class History {
     return new TreeAt(this.#sha256, size, read).root();
   }
 
+  /** Entries of the tree of `size` and `root`, with one proof. `seqs` ascending. "unverified" names damage. */
+  async prove(
+    seqs: readonly number[],
+    size: number,
+    root: Hash,
+    entryBytesMax: number,
+  ): Promise<ProvenEntries> {
+    try {
+      const claim = { seqs, size, root, entryBytesMax };
+      return await proveEntries(this.#sha256, this.#unproven(), claim);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      for (const seq of seqs) await this.entry(seq);
+      throw error;
+    }
+  }
+
+  #unproven(): UnprovenAccess {
+    return {
+      entries: async (bundle, places) => {
+        const first = bundle * bundleEntries;
+        if (this.#tree.openSegmentOf(first) !== undefined) {
+          const whole = await this.bundle(bundle, places.at(-1)! + 1);
+          const ranges = parseEntryBundle(whole);
+          return places.map((i) => whole.slice(ranges[i]!.begin, ranges[i]!.end));
+        }
+        const segment = await this.#segment(Math.floor(first / segmentEntries));
+        return segment.unprovenEntries(bundle % framesPerSegment, places);
+      },
+      node: (level, index) => this.#tree.node(level, index),
+      tile: (level, index) => this.#rawTile(level, index),
+    };
+  }
+
   async #load(nodes: readonly TreeNode[]): Promise<NodeReader> {
     const loaded = new Map<string, Hash>();
     for (const { level, index } of nodes) {
@@ -144,7 +190,6 @@ export class History {
   async #sealedBundle(index: number): Promise<Uint8Array> {
     const cached = this.#bundles.get(index);
     if (cached !== undefined) return cached;
-    const framesPerSegment = segmentEntries / bundleEntries;
     const segment = await this.#segment(Math.floor(index / framesPerSegment));
     const frame = index % framesPerSegment;
     const bundle = await segment.entryBundle(frame);
@@ -177,23 +222,27 @@ export class History {
 
   /** A full tile from the store, checked against the node above it. */
   async #storedTile(level: number, index: number): Promise<Uint8Array> {
-    const segmentIndex = Math.floor((index * bundleEntries ** (level + 1)) / segmentEntries);
-    let tile: Uint8Array;
-    let path: string;
-    if (level >= segmentTileLevel) {
-      path = treeTilePath(level, index);
-      tile = (await this.#reader.get(path)) ?? new Uint8Array(0);
-    } else {
-      path = sealedPath(segmentIndex * segmentEntries);
-      const segment = await this.#segment(segmentIndex);
-      const local = index % (segmentEntries / bundleEntries);
-      tile = level === 0 ? await segment.level0(local) : await segment.level1();
-    }
+    const tile = await this.#rawTile(level, index);
     const isWhole = tile.length === bundleEntries * hashByteLength;
     const above = await this.node(8 * (level + 1), index);
     if (isWhole && isSameBytes(hashOfTile(this.#sha256, tile), above)) return tile;
     const seq = index * bundleEntries ** (level + 1);
+    const path = this.#tileFile(level, index);
     throw this.#damaged(seq, path, 0, `its level-${level} hashes do not match the tree above`);
+  }
+
+  /** A full tile from the store, as it lies there. */
+  async #rawTile(level: number, index: number): Promise<Uint8Array> {
+    if (level >= segmentTileLevel) {
+      return (await this.#reader.get(treeTilePath(level, index))) ?? new Uint8Array(0);
+    }
+    const segment = await this.#segment(segmentOfTile(level, index));
+    return level === 0 ? segment.level0(index % framesPerSegment) : segment.level1();
+  }
+
+  #tileFile(level: number, index: number): string {
+    if (level >= segmentTileLevel) return treeTilePath(level, index);
+    return sealedPath(segmentOfTile(level, index) * segmentEntries);
   }
 
   #damaged(seq: number, path: string, byte: number, why: string): CairnError {

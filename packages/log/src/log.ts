@@ -6,7 +6,10 @@
  * signatures. Nothing that is not covered by a durable commit is ever returned by anything here.
  */
 import type { CairnError, Hash } from "@cairnlog/core";
+import type { AtRest, LogWatcher, OwnEvent, Scrubbing } from "./at-rest.ts";
 import type { EventBatch } from "./event-batch.ts";
+import type { ProvenEntries } from "./proven-entries.ts";
+import type { WitnessHealth } from "./witness-client.ts";
 
 /** A tree head under the log's signature. `note` is the signed note, verbatim. */
 export interface SignedCheckpoint {
@@ -56,6 +59,14 @@ export interface LogStatus {
   readonly queuedBytes: number;
   /** Why nothing can be appended right now; undefined while all is well. */
   readonly failure: CairnError | undefined;
+  /** What somebody must look at although the log goes on: a witness that claims another history. Most often empty. */
+  readonly alarms: readonly CairnError[];
+  /** How far its files were re-read; undefined where nobody does. */
+  readonly scrubbing: Scrubbing | undefined;
+  /** How its witnesses are doing, in the order of the policy. Empty for a log without witnesses. */
+  readonly witnesses: readonly WitnessHealth[];
+  /** Why the last round of witnesses brought no quorum; undefined where it did, or where there are none. */
+  readonly quorumFailure: CairnError | undefined;
   readonly counters: LogCounters;
 }
 
@@ -80,10 +91,23 @@ export interface Log {
   /** Commit timings in milliseconds are reported here (metrics); may be set once. */
   onCommit: ((commit: CommitTiming) => void) | undefined;
 
+  /** Who watches over its files: what it has to say is in `status`. May be set once. */
+  watcher: LogWatcher | undefined;
+  /** What should be on the medium right now, to compare it with. */
+  atRest(): AtRest;
   /**
-   * Records the batch's events in order, durably, under `source` (an alias given by the log, `isSource`).
-   * Rejects with "overloaded" (retryAfterMs is set; nothing was recorded), "storage_full", "unavailable" (closing),
-   * "tampered". Single events that can't be recorded are refusals in the result, not rejections.
+   * Records one of the log's own events (source `cairn`); resolves when it is durable, without waiting for witnesses.
+   */
+  tell(event: OwnEvent): Promise<void>;
+  /** What it signs from was changed: from now on every append rejects with `error`. Reading goes on. */
+  stop(error: CairnError): void;
+
+  /**
+   * Records the batch's events in order, durably, under `source` (an alias given by the log, `isSource`). Rejects
+   * with "overloaded" (retryAfterMs is set; nothing was recorded), "storage_full", "unavailable" (closing),
+   * "tampered". Single events that can't be recorded are refusals in the result, not rejections. Where the log
+   * requires its witnesses, resolves when a quorum has cosigned them; "unavailable" where that takes too long: they
+   * are recorded.
    */
   append(batch: EventBatch, source: string): Promise<Appended>;
 
@@ -96,9 +120,12 @@ export interface Log {
   status(): LogStatus;
   /** The last durable commit's checkpoint, signed. */
   durableCheckpoint(): Promise<SignedCheckpoint>;
-  /** The published checkpoint with all the log's signatures. */
+  /** The published checkpoint with all the log's signatures, and the cosignatures of its witnesses. */
   publishedCheckpoint(): SignedCheckpoint;
-  /** Publishes now instead of at the next beat; resolves when the durable size is published. */
+  /**
+   * Publishes now instead of at the next beat; resolves when the durable size is published. "unavailable" where no
+   * quorum of the log's witnesses cosigns it.
+   */
   publish(): Promise<SignedCheckpoint>;
 
   /** One entry; "not_found" at or beyond the durable size; "unverified" if what is stored does not verify. */
@@ -111,6 +138,15 @@ export interface Log {
   /** Proof of `seq` in the tree of `size` (default: the durable size). "not_found" beyond it. */
   inclusionProof(seq: number, size?: number): Promise<readonly Hash[]>;
   consistencyProof(size1: number, size2: number): Promise<readonly Hash[]>;
+  /**
+   * Entries of the tree of a checkpoint, with one proof for all of them. `seqs` ascending, at least one. "not_found"
+   * beyond the checkpoint, "unverified" if what is stored does not verify, "too_large" above `entryBytesMax` together.
+   */
+  prove(
+    seqs: readonly number[],
+    checkpoint: SignedCheckpoint,
+    entryBytesMax?: number,
+  ): Promise<ProvenEntries>;
   /** Root of the tree of `size`, at most the durable size. */
   root(size: number): Promise<Hash>;
   /**

@@ -5,6 +5,10 @@
 import { SegmentTree, type Hash, type Sha256 } from "@cairnlog/core";
 import { segmentEntries } from "@cairnlog/store";
 
+/**
+ * A first segment may stay small. One that follows a full segment will be full as well, and gets its room at once:
+ * to grow by and by took the same again in memory, for arrays that wait for the garbage collector.
+ */
 const placesAtStart = 64;
 
 export class OpenSegment {
@@ -13,13 +17,16 @@ export class OpenSegment {
   readonly tree: SegmentTree;
   /** Length in bytes of what was rendered into its tail file so far. */
   tailLength = 0;
-  #offsets = new Float64Array(placesAtStart);
+  #offsets: Float64Array;
   /** The two halves of each entry's id hash; both 0 where it has no id. */
-  #idHashes = new Uint32Array(2 * placesAtStart);
+  #idHashes: Uint32Array;
 
   constructor(sha256: Sha256, first: number) {
     this.first = first;
-    this.tree = new SegmentTree(sha256);
+    const places = first === 0 ? placesAtStart : segmentEntries;
+    this.tree = new SegmentTree(sha256, places);
+    this.#offsets = new Float64Array(places);
+    this.#idHashes = new Uint32Array(2 * places);
   }
 
   get count(): number {

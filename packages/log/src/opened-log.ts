@@ -2,12 +2,15 @@
 import {
   CairnError,
   checkTreeSize,
+  isCairnError,
   parseEntryBundle,
   parseEntryHead,
   tileWidth,
   type Hash,
 } from "@cairnlog/core";
 import { bundleEntries } from "@cairnlog/store";
+import { atRestOf, type AtRest, type LogWatcher, type OwnEvent } from "./at-rest.ts";
+import type { Clock } from "./clock.ts";
 import type { EventBatch } from "./event-batch.ts";
 import type { History } from "./history.ts";
 import { checkSource, type LogSettings } from "./identity.ts";
@@ -20,10 +23,12 @@ import type {
   StoredEntry,
 } from "./log.ts";
 import type { LogTree } from "./log-tree.ts";
+import type { LogWitnesses } from "./log-witnesses.ts";
+import type { ProvenEntries } from "./proven-entries.ts";
 import type { Publisher } from "./publisher.ts";
 import { readNdjsonBeside } from "./scan-thread.ts";
 import type { Sealer } from "./sealer.ts";
-import { systemSource } from "./system-events.ts";
+import { ownEvent, systemSource } from "./system-events.ts";
 import type { TailRoom } from "./tail-room.ts";
 import type { Writer } from "./writer.ts";
 
@@ -35,14 +40,20 @@ export interface OpenedLogParts {
   readonly publisher: Publisher;
   readonly sealer: Sealer;
   readonly tailRoom: TailRoom;
+  readonly witnesses: LogWitnesses | undefined;
+  readonly clock: Clock;
   readonly closeStore: () => Promise<void>;
 }
+
+/** A log that closes waits so long for its witnesses. */
+const lastRoundMs = 2000;
 
 export class OpenedLog implements Log {
   readonly name: string;
   readonly origin: string;
   readonly vkeys: readonly string[];
   readonly isPublic: boolean;
+  watcher: LogWatcher | undefined;
   readonly #parts: OpenedLogParts;
   readonly #waiting = new Set<() => void>();
   #closing: Promise<void> | undefined;
@@ -69,7 +80,15 @@ export class OpenedLog implements Log {
   async append(batch: EventBatch, source: string): Promise<Appended> {
     checkSource(source, systemSource);
     this.#checkOpen();
-    return this.#parts.writer.append(batch, source);
+    return this.#append(batch, source);
+  }
+
+  async #append(batch: EventBatch, source: string): Promise<Appended> {
+    const { writer, witnesses } = this.#parts;
+    if (witnesses === undefined) return writer.append(batch, source);
+    const refusal = writer.failure ?? witnesses.refusal(batch.accepted);
+    if (refusal !== undefined) throw refusal;
+    return witnesses.answer(await writer.append(batch, source));
   }
 
   async appendNdjson(bytes: Uint8Array, source: string): Promise<Appended> {
@@ -77,7 +96,7 @@ export class OpenedLog implements Log {
     this.#checkOpen();
     // A large batch is read by a thread, a small one at once: each waits for those before it, to keep the order.
     const started = Promise.all([readNdjsonBeside(bytes), this.#lastRead]).then(([batch]) => ({
-      appended: this.#parts.writer.append(batch, source),
+      appended: this.#append(batch, source),
     }));
     this.#lastRead = started.then(
       () => undefined,
@@ -87,16 +106,40 @@ export class OpenedLog implements Log {
   }
 
   status(): LogStatus {
-    const { writer, publisher, sealer, tree, tailRoom } = this.#parts;
+    const { writer, publisher, sealer, tree, tailRoom, witnesses } = this.#parts;
     return {
       size: this.#size,
       sealedSize: Math.min(tree.openFrom, this.#size),
       publishedSize: publisher.published.size,
       queuedEvents: writer.queuedEvents,
       queuedBytes: writer.queuedBytes,
-      failure: writer.failure ?? tailRoom.shortage() ?? sealer.failure,
+      failure: writer.failure ?? witnesses?.failure ?? tailRoom.shortage() ?? sealer.failure,
+      alarms: [...(witnesses?.alarms() ?? []), ...(this.watcher?.alarms() ?? [])],
+      scrubbing: this.watcher?.scrubbing(),
+      witnesses: witnesses?.health() ?? [],
+      quorumFailure: witnesses?.quorumFailure,
       counters: { ...writer.counters(), segmentsSealed: sealer.segmentsSealed },
     };
+  }
+
+  atRest(): AtRest {
+    const { writer, publisher, tree } = this.#parts;
+    return atRestOf(writer.commit, publisher.published, tree, writer.isIdle);
+  }
+
+  async tell(event: OwnEvent): Promise<void> {
+    this.#checkOpen();
+    const { writer, witnesses } = this.#parts;
+    const bytes = ownEvent(event);
+    // It makes a new size: not before it is known that no witness has seen another log of that size.
+    if (witnesses?.isShut === true) {
+      await new Promise<void>((resolve) => witnesses.whenOpen(resolve));
+    }
+    await writer.tell(bytes);
+  }
+
+  stop(error: CairnError): void {
+    this.#parts.writer.fail(error);
   }
 
   durableCheckpoint(): Promise<SignedCheckpoint> {
@@ -165,6 +208,17 @@ export class OpenedLog implements Log {
     return this.#parts.history.root(size);
   }
 
+  async prove(
+    seqs: readonly number[],
+    checkpoint: SignedCheckpoint,
+    entryBytesMax = Infinity,
+  ): Promise<ProvenEntries> {
+    const { size, root } = checkpoint;
+    this.#checkSize(size);
+    for (const seq of seqs) this.#checkSeq(seq, size);
+    return this.#parts.history.prove(seqs, size, root, entryBytesMax);
+  }
+
   async tile(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
     if (width < 1 || width > tileWidth(level, index, this.#size)) return undefined;
     return this.#parts.history.tile(level, index, width);
@@ -208,6 +262,8 @@ export class OpenedLog implements Log {
   async abandon(): Promise<void> {
     const { writer, publisher, sealer, tailRoom } = this.#parts;
     publisher.close();
+    this.#parts.witnesses?.stop(this.#closed());
+    await publisher.settled();
     await writer.idle();
     await sealer.close();
     await tailRoom.settled();
@@ -222,9 +278,11 @@ export class OpenedLog implements Log {
     const { writer, publisher, sealer, tailRoom, closeStore } = this.#parts;
     try {
       await this.#lastRead;
+      this.#parts.witnesses?.close();
       await writer.close();
       publisher.close();
-      if (writer.failure === undefined) await publisher.publish();
+      await this.#lastPublish();
+      await publisher.settled();
       await sealer.close();
       await tailRoom.settled();
     } finally {
@@ -233,15 +291,35 @@ export class OpenedLog implements Log {
     }
   }
 
+  /** Where there are witnesses, they get a moment, and no more. */
+  async #lastPublish(): Promise<void> {
+    const { writer, publisher, witnesses, clock } = this.#parts;
+    if (witnesses === undefined) {
+      if (writer.failure === undefined) await publisher.publish();
+      return;
+    }
+    const timer = clock.setTimer(() => witnesses.stop(this.#closed()), lastRoundMs);
+    try {
+      if (writer.failure === undefined && !witnesses.isShut) await publisher.publish();
+    } catch (error) {
+      if (!isCairnError(error, "unavailable")) throw error;
+    } finally {
+      timer.cancel();
+      witnesses.stop(this.#closed());
+    }
+  }
+
   get #size(): number {
     return this.#parts.writer.durable.size;
   }
 
   #checkOpen(): void {
-    if (this.#closing === undefined) return;
-    throw new CairnError("unavailable", `the log ${this.name} is closing`, {
-      place: { log: this.name },
-    });
+    if (this.#closing !== undefined) throw this.#closed();
+  }
+
+  #closed(): CairnError {
+    const place = { log: this.name };
+    return new CairnError("unavailable", `the log ${this.name} is closing`, { place });
   }
 
   #checkSeq(seq: number, size: number = this.#size): void {

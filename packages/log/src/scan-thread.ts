@@ -4,15 +4,12 @@
  * that of `readNdjson`, byte for byte: it is the same code. One thread serves all logs of a process; it is started with
  * the first large batch and ends when it has had nothing to do for a while.
  */
-import { Worker } from "node:worker_threads";
 import { CairnError, type CairnErrorCode, type ErrorPlace } from "@cairnlog/core";
 import { EventBatch, readNdjson, type EventBatchParts } from "./event-batch.ts";
+import { workerUrl, WorkerThread } from "./worker-thread.ts";
 
 /** Smaller batches are read faster than they are handed over and back. */
 const threadBytesMin = 64 * 1024;
-const idleMs = 10_000;
-/** What it allocates dies young: a small nursery keeps the process small, at no cost that could be measured. */
-const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 
 export interface ScanRequest {
   readonly id: number;
@@ -31,67 +28,34 @@ export interface ScanAnswer extends Omit<EventBatchParts, "refusals"> {
   readonly refusals: readonly ScanRefusal[];
 }
 
-interface Waiting {
-  resolve(batch: EventBatch): void;
-  reject(error: Error): void;
-}
+export class ScanThread {
+  readonly #thread: WorkerThread<ScanRequest, ScanAnswer>;
 
-class ScanThread {
-  #worker: Worker | undefined;
-  #idle: NodeJS.Timeout | undefined;
-  #nextId = 1;
-  readonly #waiting = new Map<number, Waiting>();
+  constructor(url: URL = workerUrl("scan-worker")) {
+    this.#thread = new WorkerThread("the thread that reads NDJSON", url);
+  }
 
+  /** "unavailable" where the thread died: then nothing of the batch was recorded. */
   scan(bytes: Uint8Array): Promise<EventBatch> {
-    clearTimeout(this.#idle);
-    const worker = (this.#worker ??= this.#start());
-    worker.ref();
-    const id = this.#nextId++;
-    // A copy, because handing the caller's own buffer over would empty it.
-    const copy = bytes.slice();
+    // A copy, because handing the caller's own memory over would empty it. `slice` makes none of Node's Buffer.
+    const copy = new Uint8Array(bytes);
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      const request: ScanRequest = { id, bytes: copy };
-      worker.postMessage(request, [copy.buffer]);
+      const take = (answer: ScanAnswer): boolean => {
+        resolve(batchOf(answer));
+        return true;
+      };
+      this.#thread.start((id) => ({ id, bytes: copy }), { take, lost: reject }, [copy.buffer]);
     });
   }
+}
 
-  #start(): Worker {
-    // Sources run as .ts, the published package as .js.
-    const name = import.meta.url.endsWith(".ts") ? "./scan-worker.ts" : "./scan-worker.js";
-    const worker = new Worker(new URL(name, import.meta.url), { resourceLimits });
-    worker.on("message", (answer: ScanAnswer) => this.#answer(worker, answer));
-    worker.on("error", (error: Error) => this.#end(worker, error));
-    worker.on("exit", () => this.#end(worker, new Error("the scanning thread ended")));
-    return worker;
+/** Errors do not survive the way from thread to thread: they are made anew. */
+function batchOf(answer: ScanAnswer): EventBatch {
+  const refusals = new Map<number, CairnError>();
+  for (const { i, code, message, place } of answer.refusals) {
+    refusals.set(i, new CairnError(code, message, { place }));
   }
-
-  #answer(worker: Worker, answer: ScanAnswer): void {
-    const waiting = this.#waiting.get(answer.id);
-    this.#waiting.delete(answer.id);
-    if (this.#waiting.size === 0) this.#rest(worker);
-    const refusals = new Map<number, CairnError>();
-    for (const { i, code, message, place } of answer.refusals) {
-      refusals.set(i, new CairnError(code, message, { place }));
-    }
-    waiting?.resolve(EventBatch.of({ ...answer, refusals }));
-  }
-
-  #rest(worker: Worker): void {
-    worker.unref();
-    this.#idle = setTimeout(() => {
-      if (this.#worker === worker) this.#worker = undefined;
-      void worker.terminate();
-    }, idleMs);
-    this.#idle.unref();
-  }
-
-  #end(worker: Worker, error: Error): void {
-    if (this.#worker !== worker) return;
-    this.#worker = undefined;
-    for (const waiting of this.#waiting.values()) waiting.reject(error);
-    this.#waiting.clear();
-  }
+  return EventBatch.of({ ...answer, refusals });
 }
 
 const scanThread = new ScanThread();

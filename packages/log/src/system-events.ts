@@ -2,7 +2,10 @@
  * The log's own events. They are rare, so that they are made the plain way, and then read by the same strict
  * scanner as everybody else's. Their source is `cairn`, which no sender can have.
  */
-import { base64, EventScanner, hex, utf8, type Hash } from "@cairnlog/core";
+import { base64, EventScanner, formatNote, hex, parseNote, utf8, type Hash } from "@cairnlog/core";
+import type { OwnEvent } from "./at-rest.ts";
+import type { WitnessHealth } from "./witness-client.ts";
+import type { RecordedConflict } from "./witnessing.ts";
 
 /** The source of the log's own entries. */
 export const systemSource = "cairn";
@@ -14,6 +17,11 @@ function systemEvent(type: string, action: string, details: object): Uint8Array 
   // for ever.
   new EventScanner().scan(bytes, 0, bytes.length);
   return bytes;
+}
+
+/** What a part of Cairn that watches over the log has to tell. */
+export function ownEvent({ type, action, details }: OwnEvent): Uint8Array {
+  return systemEvent(type, action, details);
 }
 
 export interface LogCreated {
@@ -90,4 +98,47 @@ export function sourceConflict(conflict: SourceConflict): Uint8Array {
     ...conflict,
     refused: hex(conflict.refused),
   });
+}
+
+/** An event has at most 64,000 bytes: a note of more cosignatures than this is shortened. */
+const witnessedNoteBytesMax = 60_000;
+
+/** A checkpoint that a quorum of witnesses had cosigned when this was recorded. */
+export function witnessed(note: string): Uint8Array {
+  const { text, signatures } = parseNote(utf8(note));
+  let shown = note;
+  for (let count = signatures.length - 1; utf8(shown).length > witnessedNoteBytesMax; count--) {
+    shown = formatNote(text, signatures.slice(0, count));
+  }
+  return systemEvent("system.witnessed", "witness", { note: shown });
+}
+
+/** The log began to accept events although no quorum of its witnesses had said what they hold. */
+export function witnessOverride(size: number, witnesses: readonly WitnessHealth[]): Uint8Array {
+  return systemEvent("system.witness.override", "override", {
+    size,
+    witnesses: witnesses.map(({ name, state, error }) => ({
+      name: shortened(name),
+      state,
+      ...(error === undefined ? {} : { error: shortened(error) }),
+    })),
+  });
+}
+
+/** A witness says that it holds another history of this log. What it sent is in the file `evidence`. */
+export function witnessConflict({ conflict, evidence }: RecordedConflict): Uint8Array {
+  const { witness, url, claim, ourSize, status } = conflict;
+  return systemEvent("system.witness.conflict", "contradict", {
+    witness: shortened(witness),
+    url: shortened(url),
+    claim,
+    ourSize,
+    status,
+    ...(evidence === undefined ? {} : { evidence }),
+  });
+}
+
+/** What others say has no business in being long. */
+function shortened(text: string): string {
+  return text.slice(0, 300).toWellFormed();
 }

@@ -13,6 +13,7 @@
  * (recovery) is the only way on.
  */
 import { CairnError, formatLogTime, headByteLengthMax, isCairnError } from "@cairnlog/core";
+import type { Commit } from "@cairnlog/store";
 import { AppendQueue, type Pending } from "./append-queue.ts";
 import { AppendResult } from "./appended.ts";
 import type { EventBatch } from "./event-batch.ts";
@@ -46,7 +47,7 @@ export class Writer {
   #closing = false;
   #failure: CairnError | undefined;
   #durable: SignedCheckpoint;
-  #commitNumber: number;
+  #commit: Commit;
   #lastTimeMs: number;
   #clockAt: { readonly wall: number; readonly monotonic: number } | undefined;
   readonly #counters = {
@@ -59,15 +60,10 @@ export class Writer {
   };
   onCommit: ((commit: CommitTiming) => void) | undefined;
 
-  constructor(
-    parts: WriterParts,
-    durable: SignedCheckpoint,
-    commitNumber: number,
-    lastTimeMs: number,
-  ) {
+  constructor(parts: WriterParts, durable: SignedCheckpoint, commit: Commit, lastTimeMs: number) {
     this.#parts = parts;
     this.#durable = durable;
-    this.#commitNumber = commitNumber;
+    this.#commit = commit;
     this.#lastTimeMs = lastTimeMs;
   }
 
@@ -77,6 +73,16 @@ export class Writer {
 
   get failure(): CairnError | undefined {
     return this.#failure;
+  }
+
+  /** The last commit that is durable. */
+  get commit(): Commit {
+    return this.#commit;
+  }
+
+  /** True if nothing is being written, nor about to be. */
+  get isIdle(): boolean {
+    return this.#running === undefined && !this.#hasWork();
   }
 
   get queuedEvents(): number {
@@ -118,6 +124,15 @@ export class Writer {
   appendSystem(event: Uint8Array): void {
     this.#systemEvents.push(event);
     this.#wake();
+  }
+
+  /** The same; resolves when it is durable, rejects where the log can no longer record it. */
+  async tell(event: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const told = new Promise<void>((resolve) => this.#told.push(resolve));
+    this.appendSystem(event);
+    await told;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Resolves when all that was accepted is durable and answered. Later appends are refused. */
@@ -302,12 +317,13 @@ export class Writer {
     const root = tree.at(size).root();
     await appended;
     const last = parts.at(-1)!;
-    const number = this.#commitNumber + 1;
+    const number = this.#commit.number + 1;
     const tailOffset = last.offset + last.bytes.length;
     // And so is the signature made.
-    const recorded = store.commit({ number, size, root, tailFirst: last.first, tailOffset });
+    const commit: Commit = { number, size, root, tailFirst: last.first, tailOffset };
+    const recorded = store.commit(commit);
     const [note] = await Promise.all([sign(size, root), recorded]);
-    this.#commitNumber = number;
+    this.#commit = commit;
     this.#durable = { size, root, note };
     this.#counters.commits++;
     this.#counters.entries += builder.entries;

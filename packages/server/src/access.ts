@@ -5,11 +5,10 @@
  * A key that does not cover a log gets the same answer whether or not that log exists.
  */
 import type { FastifyRequest, onRequestHookHandler } from "fastify";
-import { assert, CairnError, isCairnError } from "@cairnlog/core";
+import { assert, CairnError } from "@cairnlog/core";
 import type { Log } from "@cairnlog/log";
 import type { Scope } from "./api-key-file.ts";
 import type { KeySource, Principal } from "./key-ring.ts";
-import type { Metrics } from "./metrics.ts";
 import type { LogRegistry } from "./registry.ts";
 
 declare module "fastify" {
@@ -24,15 +23,20 @@ interface LogParams {
   readonly log?: string;
 }
 
+/** Who asks, and for which log, once both are found to be good. */
+export interface Admitted {
+  readonly principal: Principal;
+  /** Where a log was named. */
+  readonly log: Log | undefined;
+}
+
 export class Access {
   readonly #keys: KeySource;
   readonly #logs: LogRegistry;
-  readonly #metrics: Metrics;
 
-  constructor(keys: KeySource, logs: LogRegistry, metrics: Metrics) {
+  constructor(keys: KeySource, logs: LogRegistry) {
     this.#keys = keys;
     this.#logs = logs;
-    this.#metrics = metrics;
   }
 
   /**
@@ -41,7 +45,7 @@ export class Access {
   requires(scope: Scope | "any"): onRequestHookHandler {
     return (request, _reply, done) => {
       try {
-        this.#admit(request, scope);
+        this.#admitTo(request, scope);
       } catch (error) {
         return done(error as Error);
       }
@@ -55,7 +59,7 @@ export class Access {
       try {
         const log = this.#logs.get((request.params as LogParams).log!);
         if (log?.isPublic === true) request.auditLog = log;
-        else this.#admit(request, "read");
+        else this.#admitTo(request, "read");
       } catch (error) {
         return done(error as Error);
       }
@@ -63,47 +67,46 @@ export class Access {
     };
   }
 
-  #admit(request: FastifyRequest, scope: Scope | "any"): void {
-    const name = (request.params as LogParams | null)?.log;
-    const principal = this.#authenticate(request);
-    request.principal = principal;
+  #admitTo(request: FastifyRequest, scope: Scope | "any"): void {
+    const { authorization } = request.headers;
+    const admitted = this.admit(authorization, scope, (request.params as LogParams | null)?.log);
+    request.principal = admitted.principal;
+    request.auditLog = admitted.log;
+  }
+
+  /** Throws "unauthenticated", "forbidden" or "not_found". `name` is a log's, where one is named. */
+  admit(
+    authorization: string | undefined,
+    scope: Scope | "any",
+    name: string | undefined,
+  ): Admitted {
+    const principal = this.#keys.authenticate(authorization);
     if (scope !== "any" && !principal.scopes.has(scope)) {
-      throw this.#forbidden(`the API key does not have the scope "${scope}"`);
+      throw new CairnError("forbidden", `the API key does not have the scope "${scope}"`);
     }
-    if (name === undefined) return;
-    if (!principal.covers(name)) throw this.#forbidden("the API key is not for this log");
-    request.auditLog = this.#logs.get(name);
-    if (request.auditLog === undefined) {
+    if (name === undefined) return { principal, log: undefined };
+    checkPrincipalCovers(principal, name);
+    const log = this.#logs.get(name);
+    if (log === undefined) {
       throw new CairnError("not_found", `there is no log ${JSON.stringify(name.slice(0, 64))}`);
     }
+    return { principal, log };
   }
 
   /** Throws "forbidden" unless the key behind the request covers the log. */
   checkCovers(request: FastifyRequest, log: string): void {
-    if (principalOf(request).covers(log)) return;
-    throw this.#forbidden("the API key is not for this log");
+    checkPrincipalCovers(principalOf(request), log);
   }
 
   /** Throws "forbidden" unless the key behind the request covers all logs. */
   checkCoversAll(request: FastifyRequest): void {
     if (principalOf(request).coversAll) return;
-    throw this.#forbidden("this takes an API key for all logs");
+    throw new CairnError("forbidden", "this takes an API key for all logs");
   }
+}
 
-  #authenticate(request: FastifyRequest): Principal {
-    try {
-      return this.#keys.authenticate(request.headers.authorization);
-    } catch (error) {
-      if (isCairnError(error, "unauthenticated"))
-        this.#metrics.authFailures.inc({ code: error.code });
-      throw error;
-    }
-  }
-
-  #forbidden(message: string): CairnError {
-    this.#metrics.authFailures.inc({ code: "forbidden" });
-    return new CairnError("forbidden", message);
-  }
+function checkPrincipalCovers(principal: Principal, log: string): void {
+  if (!principal.covers(log)) throw new CairnError("forbidden", "the API key is not for this log");
 }
 
 /** The key behind a request, on a route that requires one. */

@@ -129,7 +129,12 @@ function updateKeys(dataFolder: string, change: (keys: ApiKey[]) => ApiKey[]): v
     renameSync(next, path);
   } catch (error) {
     rmSync(next, { force: true });
-    throw error;
+    const isFull = ["ENOSPC", "EDQUOT", "EFBIG"].includes(String(errorCode(error)));
+    if (!isFull) throw error;
+    throw new CairnError("storage_full", `no room for the API keys: ${String(error)}`, {
+      cause: error,
+      place: { path },
+    });
   } finally {
     closeSync(file);
   }

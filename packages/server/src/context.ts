@@ -3,6 +3,7 @@ import type { Access } from "./access.ts";
 import type { BodyBudget } from "./body-budget.ts";
 import type { Limits } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";
+import type { ProblemAnswers } from "./problem-answer.ts";
 import type { LogRegistry } from "./registry.ts";
 
 export interface ServerContext {
@@ -11,6 +12,7 @@ export interface ServerContext {
   readonly limits: Limits;
   readonly budget: BodyBudget;
   readonly metrics: Metrics;
+  readonly problems: ProblemAnswers;
   /** Aborted when the server begins to stop: whoever waits for something to happen is let go. */
   readonly stopping: AbortSignal;
   /** False until all logs are open. */

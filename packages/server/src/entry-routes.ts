@@ -1,25 +1,34 @@
 /** What was recorded, and the proofs of it. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { CairnError, formatTlogProof, parseDecimal, parseUtf8 } from "@cairnlog/core";
-import type { Log } from "@cairnlog/log";
+import type { Log, SignedCheckpoint } from "@cairnlog/log";
 import { Type, type Static } from "typebox";
 import { logOf } from "./access.ts";
 import type { ServerContext } from "./context.ts";
 import { hashText, storedReceipt } from "./receipt-json.ts";
 import {
   answerOf,
+  CheckpointQuery,
   ConsistencyAnswer,
   ConsistencyQuery,
+  consistencySizesMax,
   EventParams,
   LogParams,
   problemResponse,
+  ProofQuery,
 } from "./schemas.ts";
 
 const jsonType = "application/json; charset=utf-8";
 const textType = "text/plain; charset=utf-8";
+/** How often somebody who waits is looked after. The published checkpoint moves once a second. */
+const pollMs = 50;
 
 export function addEntryRoutes(app: FastifyInstance, context: ServerContext): void {
   const onRequest = context.access.requires("read");
+  // Checkpoints and the proofs between them are hashes and sizes. Whoever may only write gets them
+  // too: a source must be able to find out what became of its receipts.
+  const anyKey = { onRequest: context.access.requires("any") };
 
   app.get(
     "/v1/logs/:log/events/:seq",
@@ -30,56 +39,127 @@ export function addEntryRoutes(app: FastifyInstance, context: ServerContext): vo
     },
   );
 
-  app.get("/v1/logs/:log/events/:seq/proof", { schema: proofSchema, onRequest }, sendProof);
+  app.get("/v1/logs/:log/events/:seq/proof", { schema: proofSchema, onRequest }, (request, reply) =>
+    sendProof(request, reply, context),
+  );
 
-  app.get(
-    "/v1/logs/:log/consistency",
-    { schema: consistencySchema, onRequest },
-    async (request) => {
-      const log = logOf(request);
-      const query = request.query as Static<typeof ConsistencyQuery>;
-      const { size } = log.status();
-      const from = parseDecimal(query.from, "tree size");
-      const to = query.to === undefined ? size : parseDecimal(query.to, "tree size");
-      if (from < 1 || from > to) {
-        throw new CairnError("usage", `from must be 1 to ${to}, not ${from}`);
-      }
-      if (to > size) throw new CairnError("not_found", `the log has ${size} entries, not ${to}`);
-      const proof = await log.consistencyProof(from, to);
-      return { from, to, proof: proof.map(hashText) };
-    },
+  app.get("/v1/logs/:log/consistency", { schema: consistencySchema, ...anyKey }, (request) =>
+    consistencyOf(logOf(request), request.query as Static<typeof ConsistencyQuery>),
   );
 
   app.get(
     "/v1/logs/:log/checkpoint",
-    { schema: checkpointSchema, onRequest },
+    { schema: checkpointSchema, ...anyKey },
     async (request, reply) => {
-      const { note } = await logOf(request).durableCheckpoint();
+      const log = logOf(request);
+      const { kind } = request.query as Static<typeof CheckpointQuery>;
+      const { note } =
+        kind === "published" ? log.publishedCheckpoint() : await log.durableCheckpoint();
       return reply.type(textType).header("cache-control", "no-store").send(note);
     },
   );
 }
 
-async function sendProof(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function sendProof(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  context: ServerContext,
+): Promise<FastifyReply> {
   const log = logOf(request);
   const seq = seqOf(request);
+  const { bytes } = await log.entry(seq);
+  const checkpoint = await checkpointFor(log, seq, request, context);
+  const proof = await log.inclusionProof(seq, checkpoint.size);
   void reply.header("vary", "Accept");
   if (request.headers.accept?.includes("application/json") === true) {
-    return reply.type(jsonType).send(await jsonProof(log, seq));
+    const leafHash = await log.leafHash(seq);
+    const entry = parseUtf8(bytes);
+    return reply
+      .type(jsonType)
+      .send(storedReceipt(log, { seq, leafHash, proof, checkpoint, entry }));
   }
-  const { bytes } = await log.entry(seq);
-  const { size, note } = await log.durableCheckpoint();
-  const proof = await log.inclusionProof(seq, size);
-  const text = formatTlogProof({ extra: bytes, index: seq, proof, checkpoint: note });
-  return reply.type(textType).send(text);
+  const { note } = checkpoint;
+  return reply
+    .type(textType)
+    .send(formatTlogProof({ extra: bytes, index: seq, proof, checkpoint: note }));
 }
 
-async function jsonProof(log: Log, seq: number): Promise<string> {
-  const { bytes } = await log.entry(seq);
-  const checkpoint = await log.durableCheckpoint();
-  const leafHash = await log.leafHash(seq);
-  const proof = await log.inclusionProof(seq, checkpoint.size);
-  return storedReceipt(log, { seq, leafHash, proof, checkpoint, entry: parseUtf8(bytes) });
+/** The checkpoint that was asked for, once it covers the entry. */
+async function checkpointFor(
+  log: Log,
+  seq: number,
+  request: FastifyRequest,
+  { limits, stopping }: ServerContext,
+): Promise<SignedCheckpoint> {
+  const { checkpoint, wait } = request.query as Static<typeof ProofQuery>;
+  const waitSeconds = wait === undefined ? 0 : parseDecimal(wait, "number");
+  if (waitSeconds > limits.waitSecondsMax) {
+    throw new CairnError("usage", `wait is at most ${limits.waitSecondsMax} seconds`);
+  }
+  if (checkpoint === "published") {
+    return publishedAbove(log, seq, waitSeconds * 1000, whileAsked(request, stopping));
+  }
+  if (wait === undefined) return log.durableCheckpoint();
+  throw new CairnError("usage", "wait goes with checkpoint=published: nothing else is waited for");
+}
+
+/**
+ * The published checkpoint, as soon as it covers entry `seq`. "unavailable", with a time to come
+ * back, where it does not within `waitMs`.
+ */
+async function publishedAbove(
+  log: Log,
+  seq: number,
+  waitMs: number,
+  isAsked: () => boolean,
+): Promise<SignedCheckpoint> {
+  const giveUpAtMs = performance.now() + waitMs;
+  for (;;) {
+    const published = log.publishedCheckpoint();
+    if (published.size > seq) return published;
+    const leftMs = giveUpAtMs - performance.now();
+    if (leftMs <= 0 || !isAsked()) {
+      // The same words each time: they also go to the server's log, where they are summed up.
+      throw new CairnError(
+        "unavailable",
+        "the entry is recorded, but not under the published checkpoint yet: ask again",
+        { place: { log: log.name, seq }, retryAfterMs: 1000 },
+      );
+    }
+    await sleep(Math.min(pollMs, leftMs));
+  }
+}
+
+/** False once whoever asked has gone, or the server stops. */
+function whileAsked({ raw }: FastifyRequest, stopping: AbortSignal): () => boolean {
+  return () => !raw.socket.destroyed && !stopping.aborted;
+}
+
+async function consistencyOf(
+  log: Log,
+  query: Static<typeof ConsistencyQuery>,
+): Promise<Static<typeof ConsistencyAnswer>> {
+  const { size } = log.status();
+  const sizes = query.from.split(",").map((text) => parseDecimal(text, "tree size"));
+  const to = query.to === undefined ? size : parseDecimal(query.to, "tree size");
+  if (sizes.length > consistencySizesMax) {
+    throw new CairnError("usage", `from names at most ${consistencySizesMax} sizes`);
+  }
+  for (const [i, from] of sizes.entries()) {
+    if (from < 1 || from > to) {
+      throw new CairnError("usage", `from must be 1 to ${to}, not ${from}`);
+    }
+    if (i > 0 && from <= sizes[i - 1]!) {
+      throw new CairnError("usage", `the sizes in from must ascend, and ${from} does not`);
+    }
+  }
+  if (to > size) throw new CairnError("not_found", `the log has ${size} entries, not ${to}`);
+  const proofs: { from: number; proof: string[] }[] = [];
+  for (const from of sizes) {
+    proofs.push({ from, proof: (await log.consistencyProof(from, to)).map(hashText) });
+  }
+  const [only, ...others] = proofs;
+  return others.length === 0 ? { to, ...only } : { to, proofs };
 }
 
 function seqOf(request: FastifyRequest): number {
@@ -93,8 +173,10 @@ const entrySchema = {
 };
 const proofSchema = {
   summary: "An entry with its proof",
-  description: "A C2SP tlog-proof, with the entry as `extra`; or, asked for JSON, a receipt.",
+  description:
+    "A C2SP tlog-proof, with the entry as `extra`; or, asked for JSON, a receipt. Under the published checkpoint it is what a receipt becomes.",
   params: EventParams,
+  querystring: ProofQuery,
   response: {
     200: {
       description: "The proof",
@@ -113,7 +195,8 @@ const consistencySchema = {
   response: { 200: ConsistencyAnswer, default: problemResponse },
 };
 const checkpointSchema = {
-  summary: "The newest durable checkpoint",
+  summary: "The newest durable checkpoint, or the published one",
   params: LogParams,
+  querystring: CheckpointQuery,
   response: { 200: answerOf("A signed note", "text/plain"), default: problemResponse },
 };

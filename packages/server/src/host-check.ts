@@ -11,7 +11,8 @@ export class HostCheck {
   readonly #names: ReadonlySet<string>;
   readonly #allowed = new Set<string>();
   #port = 0;
-  #defaultPort: number;
+  readonly #defaultPort: number;
+  readonly protocol: "http:" | "https:";
 
   /**
    * `names` hold with any port, because a proxy may listen on another; `name:port` holds as it is.
@@ -19,6 +20,7 @@ export class HostCheck {
   constructor(names: readonly string[], isTls: boolean) {
     this.#names = new Set(names.map((name) => name.toLowerCase()));
     this.#defaultPort = isTls ? 443 : 80;
+    this.protocol = isTls ? "https:" : "http:";
   }
 
   /** Called once it is known where the server listens. */

@@ -22,9 +22,14 @@ export interface Limits {
   /** Time for a request's head, and for head and body together. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** How long a connection may be idle between two requests. */
+  readonly keepAliveTimeoutMs: number;
   readonly connectionsMax: number;
   /** Entries in one answer to a range. */
   readonly rangeEntriesMax: number;
+  /** Entries, and their bytes, in one evidence file. */
+  readonly evidenceEntriesMax: number;
+  readonly evidenceBytesMax: number;
   /** How long a reader may ask to wait for the next entry. */
   readonly waitSecondsMax: number;
   /** How long `stop` waits for what is under way. */
@@ -45,8 +50,11 @@ export const defaultLimits: Limits = {
   refusalsPerRequestMax: 4096,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 120_000,
+  keepAliveTimeoutMs: 72_000,
   connectionsMax: 4096,
   rangeEntriesMax: 10_000,
+  evidenceEntriesMax: 100_000,
+  evidenceBytesMax: 256 * mebibyte,
   waitSecondsMax: 60,
   stopTimeoutMs: 30_000,
 };

@@ -4,7 +4,14 @@ import type { Log } from "@cairnlog/log";
 import { Type, type Static } from "typebox";
 import { logOf, principalOf } from "./access.ts";
 import type { ServerContext } from "./context.ts";
-import { type LogDescription, LogList, LogParams, NewLogBody, problemResponse } from "./schemas.ts";
+import {
+  type LogDescription,
+  LogList,
+  LogParams,
+  NewLogBody,
+  problemResponse,
+  WitnessList,
+} from "./schemas.ts";
 
 export function addLogRoutes(app: FastifyInstance, context: ServerContext): void {
   const { access, logs, metrics } = context;
@@ -30,6 +37,12 @@ export function addLogRoutes(app: FastifyInstance, context: ServerContext): void
   app.get("/v1/logs/:log", { schema: getSchema, onRequest: access.requires("any") }, (request) =>
     Promise.resolve(describe(logOf(request))),
   );
+
+  app.get(
+    "/v1/logs/:log/witnesses",
+    { schema: witnessesSchema, onRequest: access.requires("read") },
+    (request) => Promise.resolve(describeWitnesses(logOf(request))),
+  );
 }
 
 function describe(log: Log): Static<typeof LogDescription> {
@@ -42,6 +55,23 @@ function describe(log: Log): Static<typeof LogDescription> {
     size,
     sealedSize,
     publishedSize,
+  };
+}
+
+function describeWitnesses(log: Log): Static<typeof WitnessList> {
+  const { publishedSize, quorumFailure, alarms, witnesses } = log.status();
+  return {
+    publishedSize,
+    ...(quorumFailure === undefined ? {} : { quorumFailure: quorumFailure.message }),
+    alarms: alarms.map(({ message }) => message),
+    witnesses: witnesses.map(({ name, url, state, size, timestamp, error }) => ({
+      name,
+      url,
+      state,
+      ...(size === undefined ? {} : { size }),
+      ...(timestamp === undefined ? {} : { timestamp }),
+      ...(error === undefined ? {} : { error }),
+    })),
   };
 }
 
@@ -59,4 +89,9 @@ const getSchema = {
   summary: "Describe a log",
   params: LogParams,
   response: { 200: description, default: problemResponse },
+};
+const witnessesSchema = {
+  summary: "How a log's witnesses are doing",
+  params: LogParams,
+  response: { 200: WitnessList, default: problemResponse },
 };

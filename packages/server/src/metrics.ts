@@ -4,7 +4,7 @@
  * per commit or per refusal.
  */
 import type { CairnErrorCode } from "@cairnlog/core";
-import type { Log, LogStatus } from "@cairnlog/log";
+import type { Log, LogStatus, WitnessHealth } from "@cairnlog/log";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { BodyBudget } from "./body-budget.ts";
 import type { LogRegistry } from "./registry.ts";
@@ -23,6 +23,37 @@ const gauges: readonly [string, string, (status: LogStatus) => number][] = [
     "1 while nothing can be appended.",
     (status) => (status.failure === undefined ? 0 : 1),
   ],
+  [
+    "cairn_scrub_pass_seconds",
+    "How long the last pass over all files of the log took.",
+    (status) => (status.scrubbing?.lastPass?.durationMs ?? 0) / 1000,
+  ],
+  [
+    "cairn_scrub_pass_bytes",
+    "Bytes that the last pass over all files of the log verified.",
+    (status) => status.scrubbing?.lastPass?.byteLength ?? 0,
+  ],
+  ["cairn_log_alarms", "What somebody must look at.", (status) => status.alarms.length],
+  [
+    "cairn_log_quorum_missing",
+    "1 while too few witnesses cosign.",
+    (status) => (status.quorumFailure === undefined ? 0 : 1),
+  ],
+];
+
+/** By witness; what is not known yet is 0. */
+const witnessGauges: readonly [string, string, (witness: WitnessHealth) => number][] = [
+  ["cairn_witness_size", "Size that the witness cosigned last.", (w) => w.size ?? 0],
+  [
+    "cairn_witness_timestamp_seconds",
+    "When it did, by its own clock, in seconds since 1970.",
+    (w) => w.timestamp ?? 0,
+  ],
+  [
+    "cairn_witness_cosigning",
+    "1 while the witness's last answer was a cosignature.",
+    (w) => (w.state === "cosigning" ? 1 : 0),
+  ],
 ];
 
 const totals: readonly [string, string, (status: LogStatus) => number][] = [
@@ -32,6 +63,11 @@ const totals: readonly [string, string, (status: LogStatus) => number][] = [
   ["cairn_conflicts_total", "Ids that came with other bytes.", (s) => s.counters.conflicts],
   ["cairn_overloads_total", "Appends refused for load.", (s) => s.counters.refusedForOverload],
   ["cairn_commits_total", "Durable commits.", (s) => s.counters.commits],
+  [
+    "cairn_scrub_passes_total",
+    "Passes over all files of the log.",
+    (status) => status.scrubbing?.passes ?? 0,
+  ],
   ["cairn_segments_sealed_total", "Segments sealed.", (s) => s.counters.segmentsSealed],
 ];
 
@@ -39,9 +75,8 @@ export class Metrics {
   readonly registry = new Registry();
   /** Single events that were refused, also inside batches that were taken. */
   readonly eventsRefused: Counter<"log" | "code">;
-  /** Requests that were answered with a problem document. */
-  readonly problems: Counter<"code">;
-  readonly authFailures: Counter<"code">;
+  readonly #problems: Counter<"code">;
+  readonly #authFailures: Counter<"code">;
   readonly requests: Histogram<"method" | "route" | "status">;
   readonly #commits: Histogram<"log">;
   readonly #watched = new WeakSet<Log>();
@@ -56,13 +91,13 @@ export class Metrics {
       labelNames: ["log", "code"],
       registers,
     });
-    this.problems = new Counter({
+    this.#problems = new Counter({
       name: "cairn_http_problems_total",
       help: "Requests answered with a problem, by error code.",
       labelNames: ["code"],
       registers,
     });
-    this.authFailures = new Counter({
+    this.#authFailures = new Counter({
       name: "cairn_auth_failures_total",
       help: "Requests without a key that may do what was asked.",
       labelNames: ["code"],
@@ -109,6 +144,12 @@ export class Metrics {
     return await this.registry.metrics();
   }
 
+  /** A request was answered with a problem document. */
+  problem(code: CairnErrorCode): void {
+    this.#problems.inc({ code });
+    if (code === "unauthenticated" || code === "forbidden") this.#authFailures.inc({ code });
+  }
+
   refused(log: Log, code: CairnErrorCode): void {
     this.eventsRefused.inc({ log: log.name, code });
   }
@@ -125,6 +166,20 @@ export class Metrics {
         collect() {
           this.reset();
           for (const [log, status] of statuses()) this.set({ log }, read(status));
+        },
+      });
+    }
+    for (const [name, help, read] of witnessGauges) {
+      new Gauge({
+        name,
+        help,
+        labelNames: ["log", "witness"] as const,
+        registers: [this.registry],
+        collect() {
+          this.reset();
+          for (const [log, { witnesses }] of statuses()) {
+            for (const each of witnesses) this.set({ log, witness: each.name }, read(each));
+          }
         },
       });
     }

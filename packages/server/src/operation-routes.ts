@@ -3,7 +3,7 @@
  * mean.
  */
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { CairnError } from "@cairnlog/core";
+import { CairnError, type CairnErrorCode } from "@cairnlog/core";
 import { Type } from "typebox";
 import type { ServerContext } from "./context.ts";
 import {
@@ -13,28 +13,48 @@ import {
   pageSecurityPolicy,
   type Page,
 } from "./error-pages.ts";
-import { sendProblem } from "./problem-answer.ts";
 import { answerOf, ErrorParams, problemResponse } from "./schemas.ts";
 
 export function addOperationRoutes(app: FastifyInstance, context: ServerContext): void {
-  const { access, logs, metrics, stopping, isReady } = context;
+  const { access, logs, metrics, problems, stopping, isReady } = context;
 
   // Open to all, so it tells what is wrong and not which log it is wrong with.
-  app.get("/healthz", { schema: healthSchema }, async (request, reply) => {
+  const checkLogs = (passing: readonly CairnErrorCode[]): void => {
     for (const log of logs.list()) {
       const { failure } = log.status();
-      if (failure === undefined) continue;
-      const error = new CairnError(failure.code, "a log can't append: see the server's log");
-      return await sendProblem(request, reply, error, metrics, { status: 503 });
+      if (failure === undefined || passing.includes(failure.code)) continue;
+      throw new CairnError(failure.code, "a log can't append: see the server's log");
+    }
+  };
+  const checkAlarms = (): void => {
+    const alarm = logs.list().flatMap((log) => log.status().alarms)[0];
+    if (alarm === undefined) return;
+    throw new CairnError(alarm.code, "somebody must look at a log: see the server's log");
+  };
+  const answerHealth = async (reply: FastifyReply, check: () => void): Promise<void> => {
+    try {
+      check();
+    } catch (error) {
+      return await problems.sendIll(reply, error);
     }
     return await reply.send({ status: "ok" });
-  });
+  };
 
-  app.get("/readyz", { schema: readySchema }, async (_request, reply) => {
-    if (stopping.aborted) throw new CairnError("unavailable", "the server is stopping");
-    if (!isReady()) throw new CairnError("unavailable", "the server is still opening its logs");
-    return await reply.send({ status: "ok" });
-  });
+  app.get("/healthz", { schema: healthSchema }, (_request, reply) =>
+    answerHealth(reply, () => {
+      checkLogs([]);
+      checkAlarms();
+    }),
+  );
+
+  app.get("/readyz", { schema: readySchema }, (_request, reply) =>
+    answerHealth(reply, () => {
+      if (stopping.aborted) throw new CairnError("unavailable", "the server is stopping");
+      if (!isReady()) throw new CairnError("unavailable", "the server is still opening its logs");
+      // While a disk is full everything can still be read, and recording goes on once there is room.
+      checkLogs(["storage_full"]);
+    }),
+  );
 
   app.get(
     "/metrics",
@@ -89,7 +109,7 @@ const healthSchema = {
   response: { 200: status, default: problemResponse },
 };
 const readySchema = {
-  summary: "Are all logs open?",
+  summary: "Are all logs open, and none of them has failed?",
   ...open,
   response: { 200: status, default: problemResponse },
 };

@@ -1,7 +1,9 @@
 /** Sends problem documents: the one way in which a request fails, whoever noticed it. */
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from "fastify";
 import { CairnError } from "@cairnlog/core";
+import { FailureLog } from "./failure-log.ts";
 import type { Metrics } from "./metrics.ts";
 import { presentable, problemOf, problemType, type Problem } from "./problem.ts";
 
@@ -9,57 +11,78 @@ import { presentable, problemOf, problemType, type Problem } from "./problem.ts"
 // is cut.
 const drainBytesMax = 4 * 1024 * 1024;
 
-export interface ProblemOptions {
-  /** Overrides the table's. */
-  readonly status?: number;
+export class ProblemAnswers {
+  readonly #metrics: Metrics;
+  readonly #failures = new FailureLog();
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+  }
+
+  /** Answers with what went wrong; a failure of ours also goes to the server's log. */
+  async send(request: FastifyRequest, reply: FastifyReply, error: unknown): Promise<void> {
+    const shown = presentable(error);
+    const problem = problemOf(shown);
+    if (problem.status >= 500) {
+      this.#failures.write(request.log, shown, request.method, request.routeOptions.url);
+    }
+    drain(request.raw);
+    await this.#reply(reply, problem);
+  }
+
+  /** Says that something is wrong, which the request had no part in. */
+  async sendIll(reply: FastifyReply, error: unknown): Promise<void> {
+    await this.#reply(reply, problemOf(presentable(error), 503));
+  }
+
+  async #reply(reply: FastifyReply, problem: Problem): Promise<void> {
+    this.#metrics.problem(problem.code);
+    void reply.code(problem.status).headers(headersOf(problem));
+    // As bytes, because to a text the framework would add a charset, which this type does not have.
+    await reply.send(Buffer.from(problem.text));
+  }
+
+  /** Like `send`, where the framework has no part in the request. */
+  answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    error: CairnError,
+    { logger, route, headers }: Surroundings,
+  ): void {
+    const problem = problemOf(error);
+    this.#metrics.problem(problem.code);
+    if (problem.status >= 500) this.#failures.write(logger, error, request.method, route);
+    drain(request);
+    const body = Buffer.from(problem.text);
+    const length = { "content-length": body.length };
+    response.writeHead(problem.status, { ...headersOf(problem), ...headers, ...length });
+    response.end(body);
+  }
 }
 
-/** Answers with what went wrong; a failure of ours also goes to the server's log. */
-export async function sendProblem(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  error: unknown,
-  metrics: Metrics,
-  options: ProblemOptions = {},
-): Promise<void> {
-  const shown = presentable(error);
-  const problem = problemOf(shown, options.status);
-  metrics.problems.inc({ code: problem.code });
-  if (problem.status >= 500) logFailure(request, shown);
-  drain(request);
-  void reply
-    .code(problem.status)
-    .header("content-type", problemType)
-    .header("x-content-type-options", "nosniff")
-    .header("cache-control", "no-store");
-  if (problem.retryAfter !== undefined) void reply.header("retry-after", problem.retryAfter);
-  if (problem.code === "unauthenticated") void reply.header("www-authenticate", "Bearer");
-  // As bytes, because to a text the framework would add a charset, which this type does not have.
-  await reply.send(Buffer.from(problem.text));
+interface Surroundings {
+  readonly logger: FastifyBaseLogger;
+  readonly route: string;
+  /** Besides those of the problem. */
+  readonly headers: OutgoingHttpHeaders;
 }
 
-/** Neither a header nor a body is logged: they hold keys and events. */
-function logFailure(request: FastifyRequest, error: CairnError): void {
-  const cause = error.code === "internal" ? error.cause : undefined;
-  request.log.error(
-    {
-      code: error.code,
-      place: error.place,
-      method: request.method,
-      route: request.routeOptions.url,
-      stack: cause instanceof Error ? cause.stack : undefined,
-    },
-    error.message,
-  );
+function headersOf(problem: Problem): OutgoingHttpHeaders {
+  return {
+    "content-type": problemType,
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+    ...(problem.retryAfter === undefined ? {} : { "retry-after": String(problem.retryAfter) }),
+    ...(problem.code === "unauthenticated" ? { "www-authenticate": "Bearer" } : {}),
+  };
 }
 
-function drain(request: FastifyRequest): void {
-  const { raw } = request;
-  if (raw.complete) return;
+function drain(request: IncomingMessage): void {
+  if (request.complete) return;
   let bytes = 0;
-  raw.on("data", (chunk: Buffer) => {
+  request.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > drainBytesMax) raw.destroy();
+    if (bytes > drainBytesMax) request.destroy();
   });
 }
 

@@ -122,7 +122,7 @@ async function* linesOf(log: Log, from: number, to: number): AsyncGenerator<Uint
 const newline = Uint8Array.of(0x0a);
 
 /** RFC 3339 in UTC, with milliseconds or without. */
-function timeOf(text: string, name: string): number {
+export function timeOf(text: string, name: string): number {
   const isWhole = /^[^.]{19}Z$/.test(text);
   try {
     return parseLogTime(isWhole ? `${text.slice(0, -1)}.000Z` : text);

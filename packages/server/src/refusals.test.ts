@@ -228,7 +228,7 @@ test("parameters that are missing, wrong or misspelt", async (t) => {
     ["host", "misdirected", { path: "/healthz", headers: { host: "evil.example" } }],
   ]);
   const wrongMethod = await served.send({ method: "DELETE", path: eventsPath });
-  assertProblem(wrongMethod, "usage", 405);
+  assertProblem(wrongMethod, "method_not_allowed");
   assert.equal(wrongMethod.headers["allow"], "GET, HEAD, POST");
 });
 
@@ -262,6 +262,8 @@ test("what the log says, and what nobody expected", async (t) => {
       assert.equal(refused.headers["retry-after"], retryAfter);
     }
   }
+  const told = lines.filter((line) => line.includes('"code":"storage_full"'));
+  assert.equal(told.length, 1, "the same failure again soon is not another line");
   const all = lines.join("");
   assert.ok(
     !all.includes("alice") && !all.includes(served.key),

@@ -60,10 +60,61 @@ export const RangeQuery = Type.Object(
 );
 export type RangeQuery = Static<typeof RangeQuery>;
 
+/** More sizes than that are several requests. */
+export const consistencySizesMax = 500;
+
+const names = (description: string) =>
+  Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), {
+    minItems: 1,
+    maxItems: 256,
+    description,
+  });
+
+export const EvidenceBody = Type.Object(
+  {
+    seqs: Type.Optional(
+      Type.Array(Type.String({ pattern: "^[0-9]{1,16}(-[0-9]{1,16})?$" }), {
+        minItems: 1,
+        maxItems: 10_000,
+        description: "Entries, and ranges of them with both ends.",
+        examples: [["5-10", "12"]],
+      }),
+    ),
+    types: Type.Optional(names("Types; `database.*` is all of a workflow.")),
+    actors: Type.Optional(names("Ids of actors.")),
+    since: Type.Optional(time("Entries committed at or after this time.")),
+    until: Type.Optional(time("Entries committed before this time.")),
+    why: Type.String({ minLength: 1, maxLength: 8192, description: "The case, or the question." }),
+  },
+  strict,
+);
+export type EvidenceBody = Static<typeof EvidenceBody>;
+
 export const ConsistencyQuery = Type.Object(
   {
-    from: decimal("The smaller tree size, at least 1."),
+    from: Type.String({
+      pattern: "^(0|[1-9][0-9]{0,15})(,(0|[1-9][0-9]{0,15}))*$",
+      description: `The smaller tree size, at least 1; or up to ${consistencySizesMax} of them, ascending, with commas.`,
+    }),
     to: Type.Optional(decimal("The larger tree size; default: the durable size.")),
+  },
+  strict,
+);
+
+const which = (description: string) =>
+  Type.Optional(Type.Union([Type.Literal("durable"), Type.Literal("published")], { description }));
+
+export const CheckpointQuery = Type.Object(
+  { kind: which("Which one: the newest durable one, or the published one. Default: durable.") },
+  strict,
+);
+
+export const ProofQuery = Type.Object(
+  {
+    checkpoint: which("Under which checkpoint. Default: the newest durable one."),
+    wait: Type.Optional(
+      decimal("Seconds to wait until the entry is under the published checkpoint, at most 60."),
+    ),
   },
   strict,
 );
@@ -93,6 +144,29 @@ export const LogDescription = Type.Object(
   },
   { $id: "LogDescription" },
 );
+const witnessHealth = Type.Object({
+  name: Type.String({ description: "As the policy calls it." }),
+  url: Type.String(),
+  state: Type.Union([
+    Type.Literal("unknown"),
+    Type.Literal("cosigning"),
+    Type.Literal("failing"),
+    Type.Literal("conflict"),
+  ]),
+  size: Type.Optional(Type.Integer({ description: "What it cosigned last." })),
+  timestamp: Type.Optional(
+    Type.Integer({ description: "When, by its own clock, in seconds since 1970." }),
+  ),
+  error: Type.Optional(Type.String({ description: "Why its last answer was no cosignature." })),
+});
+export const WitnessList = Type.Object({
+  publishedSize: Type.Integer({ description: "Size of the published checkpoint." }),
+  quorumFailure: Type.Optional(
+    Type.String({ description: "Why the last round of witnesses brought no quorum." }),
+  ),
+  alarms: Type.Array(Type.String(), { description: "What somebody must look at." }),
+  witnesses: Type.Array(witnessHealth, { description: "In the order of the policy." }),
+});
 export const LogList = Type.Object({ logs: Type.Array(Type.Ref("LogDescription#")) });
 
 export const Event = Type.Object(
@@ -169,10 +243,16 @@ export const BatchReceipt = Type.Object(
   },
   { $id: "BatchReceipt" },
 );
+const consistency = Type.Array(hash, { description: "RFC 6962 section 2.1.2." });
 export const ConsistencyAnswer = Type.Object({
-  from: Type.Integer(),
+  from: Type.Optional(Type.Integer()),
   to: Type.Integer(),
-  proof: Type.Array(hash, { description: "RFC 6962 section 2.1.2." }),
+  proof: Type.Optional(consistency),
+  proofs: Type.Optional(
+    Type.Array(Type.Object({ from: Type.Integer(), proof: consistency }), {
+      description: "Where several sizes were named: one for each, in their order.",
+    }),
+  ),
 });
 
 export const sharedSchemas = [Event, Problem, Receipt, StoredReceipt, BatchReceipt, LogDescription];

@@ -5,6 +5,12 @@
  * It knows no files but the one with the keys, opens and closes no log, and records nothing on its
  * own account: its own requests, refusals and failures are metrics and log lines, never events.
  */
+import {
+  createServer as createHttpServer,
+  type RequestListener,
+  type Server as HttpServer,
+} from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from "fastify";
 import swagger from "@fastify/swagger";
 import { assert, CairnError } from "@cairnlog/core";
@@ -12,6 +18,7 @@ import { Access } from "./access.ts";
 import { BodyBudget } from "./body-budget.ts";
 import type { ServerContext } from "./context.ts";
 import { addEntryRoutes } from "./entry-routes.ts";
+import { addEvidenceRoute } from "./evidence-route.ts";
 import { HostCheck } from "./host-check.ts";
 import type { KeySource } from "./key-ring.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
@@ -19,9 +26,10 @@ import { addLogRoutes } from "./log-routes.ts";
 import { Metrics } from "./metrics.ts";
 import { openapiOptions } from "./openapi.ts";
 import { addOperationRoutes } from "./operation-routes.ts";
-import { answerClientError, sendProblem } from "./problem-answer.ts";
+import { answerClientError, ProblemAnswers } from "./problem-answer.ts";
 import { addRangeRoute } from "./range-route.ts";
-import { addRecordRoute } from "./record-route.ts";
+import { addRecordRoute, takeShortWay } from "./record-route.ts";
+import { Recorder } from "./recorder.ts";
 import type { LogRegistry } from "./registry.ts";
 import { RouteTable } from "./route-table.ts";
 import { sharedSchemas } from "./schemas.ts";
@@ -61,24 +69,34 @@ export async function createServer(options: ServerOptions): Promise<CairnServer>
   const limits = { ...defaultLimits, ...options.limits };
   const budget = new BodyBudget(limits.inFlightBytesMax);
   const metrics = new Metrics(options.logs, budget);
+  const problems = new ProblemAnswers(metrics);
   const stopping = new AbortController();
   const context: ServerContext = {
     logs: options.logs,
-    access: new Access(options.keys, options.logs, metrics),
+    access: new Access(options.keys, options.logs),
     limits,
     budget,
     metrics,
+    problems,
     stopping: stopping.signal,
     isReady: options.isReady ?? (() => true),
   };
   const hosts = new HostCheck(options.hostNames ?? [], options.tls !== undefined);
-  const app = Fastify(fastifyOptions(options, limits, metrics));
+  const app = Fastify({
+    ...fastifyOptions(options, problems),
+    serverFactory: (framework) =>
+      openServer(options, limits, (request, response) => {
+        if (takeShortWay(request, response, context, hosts, recorder)) return;
+        framework(request, response);
+      }),
+  });
+  const recorder = new Recorder(context, app.log);
   const routes = new RouteTable(app);
   addFailures(app, context, routes);
   addAdmission(app, hosts, stopping.signal);
   await app.register(swagger, openapiOptions);
   for (const schema of sharedSchemas) app.addSchema(schema);
-  await app.register(async (scope) => addRecordRoute(scope, context));
+  await app.register(async (scope) => addRecordRoute(scope, context, recorder));
   await app.register(async (scope) => addMeasuredRoutes(scope, context));
   metrics.watch();
   await app.ready();
@@ -121,7 +139,9 @@ class Server implements CairnServer {
       const bound = this.#app.server.address();
       assert(bound !== null && typeof bound !== "string", "the server listens on a port");
       this.#hosts.listensOn(host, bound.port);
-      return url.replace(/:[0-9]+$/, `:${bound.port}`);
+      // The framework did not make the server, and does not know that it speaks TLS.
+      const { protocol } = this.#hosts;
+      return url.replace(/^http:/, protocol).replace(/:[0-9]+$/, `:${bound.port}`);
     } catch (cause) {
       throw new CairnError(
         "unavailable",
@@ -152,51 +172,53 @@ class Server implements CairnServer {
   }
 }
 
-function fastifyOptions(
-  { tls, logger }: ServerOptions,
+function openServer(
+  { tls }: ServerOptions,
   limits: Limits,
-  metrics: Metrics,
-): FastifyServerOptions {
-  const timeouts = {
+  onRequest: RequestListener,
+): HttpServer {
+  const common = {
     headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
     // How late a slow client may be found.
     connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs / 2),
     // Ours to check, and to answer.
     requireHostHeader: false,
   };
-  const common = {
+  return tls === undefined
+    ? createHttpServer(common, onRequest)
+    : createHttpsServer({ ...common, ...tls, minVersion: "TLSv1.2" }, onRequest);
+}
+
+function fastifyOptions({ logger }: ServerOptions, problems: ProblemAnswers): FastifyServerOptions {
+  return {
     logger: logger === undefined ? false : { level: "info", stream: logger },
     logController: new LogController({ disableRequestLogging: true }),
-    requestTimeout: limits.requestTimeoutMs,
     bodyLimit: 64 * 1024,
     forceCloseConnections: "idle" as const,
     // A request that comes too late is refused by our own hook, with a problem document.
     return503OnClosing: false,
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => void sendProblem(request, reply, error, metrics),
+    frameworkErrors: (error, request, reply) => void problems.send(request, reply, error),
     // What was sent is checked, and never changed to fit.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
-  } satisfies FastifyServerOptions;
-  // The types know four kinds of servers by their options; ours serves plain and TLS alike.
-  const kind =
-    tls === undefined
-      ? { http: timeouts }
-      : { https: { ...timeouts, ...tls, minVersion: "TLSv1.2" } };
-  return { ...common, ...kind };
+  };
 }
 
 /** Everything that goes wrong ends in a problem document. */
-function addFailures(app: FastifyInstance, { metrics }: ServerContext, routes: RouteTable): void {
-  app.setErrorHandler((error, request, reply) => sendProblem(request, reply, error, metrics));
+function addFailures(app: FastifyInstance, { problems }: ServerContext, routes: RouteTable): void {
+  app.setErrorHandler((error, request, reply) => problems.send(request, reply, error));
   app.setNotFoundHandler((request, reply) => {
     const methods = routes.methodsOf(request.raw.url ?? "");
     if (methods.length === 0) {
       const error = new CairnError("not_found", "there is no such path: see /openapi.json");
-      return sendProblem(request, reply, error, metrics);
+      return problems.send(request, reply, error);
     }
     void reply.header("allow", methods.join(", "));
-    const error = new CairnError("usage", `this path takes ${methods.join(", ")} only`);
-    return sendProblem(request, reply, error, metrics, { status: 405 });
+    const message = `this path takes ${methods.join(", ")} only`;
+    const error = new CairnError("method_not_allowed", message);
+    return problems.send(request, reply, error);
   });
 }
 
@@ -245,6 +267,7 @@ function addMeasuredRoutes(app: FastifyInstance, context: ServerContext): void {
   addLogRoutes(app, context);
   addRangeRoute(app, context);
   addEntryRoutes(app, context);
+  addEvidenceRoute(app, context);
   addTileRoutes(app, context);
   addOperationRoutes(app, context);
 }

@@ -151,6 +151,24 @@ test("a client that leaves in the middle of its body leaves nothing behind", asy
   assert.equal(served.log.status().size, 2);
 });
 
+test("a client that leaves before its answer: the event is recorded, the server goes on", async (t) => {
+  const held = gate();
+  const served = await serve(t, { disguise: held.disguise });
+  const { socket, closed } = await openSocket(served);
+  const event = eventText("left");
+  socket.write(
+    `POST ${eventsPath} HTTP/1.1\r\nhost: localhost:${served.port}\r\n` +
+      `authorization: Bearer ${served.key}\r\ncontent-type: application/json\r\n` +
+      `content-length: ${event.length}\r\n\r\n${event}`,
+  );
+  await held.reached;
+  socket.resetAndDestroy();
+  await closed;
+  held.open();
+  const again = await served.send(post(event));
+  assert.deepEqual([again.status, served.log.status().size], [200, 2], again.text);
+});
+
 test("TLS", async (t) => {
   const served = await serve(t, { tls: { cert: testCertificate, key: testKey } });
   assert.ok(served.url.startsWith("https://127.0.0.1:"));

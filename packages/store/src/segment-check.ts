@@ -26,7 +26,7 @@ import {
   type VerifiedSignature,
   type Vkey,
 } from "@cairnlog/core";
-import { rootOfFullTile } from "./bulk-hash.ts";
+import { rootOfFullTile, threadSimd } from "./bulk-hash.ts";
 import {
   bundleEntries,
   frameCount,
@@ -37,7 +37,7 @@ import {
   type SegmentLayout,
 } from "./segment-format.ts";
 import { FrameChecker, type CheckedFrame } from "./segment-frame-check.ts";
-import { decompressFrame, type FramePlace } from "./segment-frame.ts";
+import { decompressFrame, releaseFrame, type FramePlace } from "./segment-frame.ts";
 import { SegmentReader, readExactly, type SegmentSource } from "./segment-reader.ts";
 
 /** What the caller knows of the segment from elsewhere. What is left out is taken from the file. */
@@ -76,11 +76,8 @@ export interface CheckSegmentOptions {
    * seal vouches for all the same: for a writer that looks at what it wrote, and for a scrubber.
    */
   readonly scanEvents?: boolean;
-  /**
-   * Root of a tile of 256 leaf hashes; by default one hash after the other. All nodes of a level are independent, so
-   * a caller with many lanes of SHA-256 has a faster one.
-   */
-  readonly rootOfTile?: (leafHashes: Uint8Array) => Hash;
+  /** True to do without the SIMD kernel, also where there is one: the result is the same. For tests. */
+  readonly isScalar?: boolean;
   /** Called after each frame, with the number of entries that were checked so far. */
   readonly onProgress?: (entries: number) => void;
 }
@@ -196,8 +193,10 @@ async function checkFrames(
   onBytes: (compressed: Uint8Array) => void,
 ): Promise<void> {
   const { path, trailer, layout, table } = segment;
-  const { scanEvents = true, rootOfTile = rootOfFullTile, expected } = options;
-  const checker = new FrameChecker(scanEvents);
+  const { scanEvents = true, isScalar = false, expected } = options;
+  const simd = isScalar ? undefined : threadSimd();
+  const rootOfTile = simd === undefined ? rootOfFullTile : simd.rootOfTile.bind(simd);
+  const checker = new FrameChecker(scanEvents, simd?.frames);
   let lastTimeMs =
     expected?.previousTime === undefined ? -Infinity : parseLogTime(expected.previousTime);
   for await (const { frame, compressed } of framesOf(segment, onBytes)) {
@@ -221,6 +220,7 @@ async function checkFrames(
     if (frame === 0 && formatLogTime(firstTimeMs) !== trailer.firstTime) {
       throw differs(path, layout.trailer + 76, "the first time is not the first entry's");
     }
+    releaseFrame(stripped);
     lastTimeMs = lastOfFrame;
     options.onProgress?.((frame + 1) * bundleEntries);
   }

@@ -10,6 +10,8 @@ import { constants, zstdCompress, zstdCompressSync } from "node:zlib";
 
 const onThreadPool = promisify(zstdCompress);
 const options = {
+  // One output buffer for a usual frame, instead of joining several.
+  chunkSize: 32 * 1024,
   params: {
     [constants.ZSTD_c_compressionLevel]: 1,
     [constants.ZSTD_c_checksumFlag]: 1,

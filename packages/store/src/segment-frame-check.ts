@@ -2,10 +2,21 @@
  * Checks the 256 entries of a decompressed frame against their leaf hashes, without making them whole anywhere else:
  * the hottest part of checking a log.
  *
- * An entry is hashed where it lies. What restoring puts before it is written over the end of the entry before, which
- * is checked by then. So nothing is copied, and nothing is allocated but the view that is hashed.
+ * The plain way checks one entry after the other. An entry is hashed where it lies: what restoring puts before it is
+ * written over the end of the entry before, which is checked by then. So nothing is copied, and nothing is allocated
+ * but the view that is hashed.
+ *
+ * Where there is a SIMD kernel, it checks all entries after the first one, in less than half the time. It refuses
+ * nothing: where it stops, or leaves an event to us, the plain way has the say. So one authority says what is wrong.
  */
-import { EventScanner, parseEntry, restoreEntry, type CairnError } from "@cairnlog/core";
+import {
+  EventScanner,
+  isCairnError,
+  parseEntry,
+  restoreEntry,
+  type CairnError,
+} from "@cairnlog/core";
+import type { FrameKernel } from "@cairnlog/simd";
 import { isHashOf } from "./bulk-hash.ts";
 import { bundleEntries, segmentError } from "./segment-format.ts";
 import { cutFrame, type FramePlace } from "./segment-frame.ts";
@@ -35,9 +46,12 @@ export class FrameChecker {
   readonly #first = new Uint8Array(firstAt + 0xffff);
   #place: FramePlace = { path: "", byte: 0, first: 0 };
   #expected: Uint8Array = new Uint8Array(0);
+  readonly #kernel: FrameKernel | undefined;
+  #timeMs = 0;
 
-  constructor(scanEvents: boolean) {
+  constructor(scanEvents: boolean, kernel?: FrameKernel) {
     this.#scanEvents = scanEvents;
+    this.#kernel = kernel;
   }
 
   /**
@@ -53,31 +67,73 @@ export class FrameChecker {
   ): CheckedFrame {
     this.#place = place;
     this.#expected = expected;
+    const kernel = this.#kernel;
+    const bytes = kernel === undefined ? stripped : kernel.load(stripped, expected);
+    const end = stripped.length;
     let firstTimeMs = 0;
     let lastTimeMs = notBeforeMs;
     let at = 0;
-    for (let i = 0; i < bundleEntries; i++) {
-      const start = at + 2;
-      const end = start + stripped[at]! * 256 + stripped[at + 1]!;
-      // Beyond the end the lengths are undefined and `end` is NaN, which fails the comparison as well.
-      if (!(end <= stripped.length)) throw cutFrame(place, place.first + i);
-      const eventAt = findStrippedEvent(stripped, start, end);
-      const timeMs = eventAt < 0 ? undefined : this.#times.at(stripped, start);
-      if (timeMs === undefined) throw this.#explain(stripped, start, end, i);
-      if (timeMs < lastTimeMs) throw this.#differs(i, "it is earlier than the entry before");
-      if (i === 0) firstTimeMs = timeMs;
-      lastTimeMs = timeMs;
-      if (i > 0) this.#checkEntry(stripped, start, end, eventAt, i);
-      else {
-        const first = this.#first;
-        first.set(stripped.subarray(start, end), firstAt);
-        const shift = firstAt - start;
-        this.#checkEntry(first, firstAt, end + shift, eventAt + shift, i);
-      }
-      at = end;
+    for (let i = 0; i < bundleEntries;) {
+      const before = at;
+      at = this.#checkNext(bytes, at, end, i, lastTimeMs);
+      lastTimeMs = this.#timeMs;
+      if (i === 0) firstTimeMs = lastTimeMs;
+      i++;
+      if (kernel === undefined || i === bundleEntries) continue;
+      const next = kernel.check(i, at, place.first + i - 1, before, this.#scanEvents);
+      if (next === i) continue;
+      this.#scanRest(kernel, bytes, next);
+      lastTimeMs = this.#times.at(bytes, kernel.startOf(next - 1) + 2)!;
+      at = kernel.startOf(next);
+      i = next;
     }
-    if (at !== stripped.length) throw cutFrame(place, place.first + bundleEntries - 1);
+    if (at !== end) throw cutFrame(place, place.first + bundleEntries - 1);
     return { firstTimeMs, lastTimeMs };
+  }
+
+  /** Checks entry `index`, whose length lies at `at`; returns its end and leaves its time in `#timeMs`. */
+  #checkNext(
+    bytes: Uint8Array,
+    at: number,
+    frameEnd: number,
+    index: number,
+    notBeforeMs: number,
+  ): number {
+    const start = at + 2;
+    const end = start + bytes[at]! * 256 + bytes[at + 1]!;
+    // Beyond the end the lengths are undefined and `end` is NaN, which fails the comparison as well.
+    if (!(end <= frameEnd)) throw cutFrame(this.#place, this.#place.first + index);
+    const eventAt = findStrippedEvent(bytes, start, end);
+    const timeMs = eventAt < 0 ? undefined : this.#times.at(bytes, start);
+    if (timeMs === undefined) throw this.#explain(bytes, start, end, index);
+    if (timeMs < notBeforeMs) throw this.#differs(index, "it is earlier than the entry before");
+    this.#timeMs = timeMs;
+    if (index > 0) this.#checkEntry(bytes, start, end, eventAt, index);
+    else {
+      const first = this.#first;
+      first.set(bytes.subarray(start, end), firstAt);
+      const shift = firstAt - start;
+      this.#checkEntry(first, firstAt, end + shift, eventAt + shift, index);
+    }
+    return end;
+  }
+
+  /** Scans the events that the kernel left to us, of the entries before `next`. */
+  #scanRest(kernel: FrameKernel, bytes: Uint8Array, next: number): void {
+    const scanner = this.#scanner;
+    for (const index of kernel.unscanned(next)) {
+      const start = kernel.startOf(index) + 2;
+      const end = kernel.startOf(index + 1);
+      const eventAt = findStrippedEvent(bytes, start, end);
+      try {
+        scanner.scan(bytes, eventAt, end - 1);
+        if (scanner.whiteSpace === 0) continue;
+      } catch (error) {
+        if (!isCairnError(error)) throw error;
+      }
+      // Refused: said by whoever checks the whole entry.
+      this.#checkEntry(bytes, start, end, eventAt, index);
+    }
   }
 
   /** Checks entry `index` of the frame, whose head is in its one spelling: the longest prefix fits before it. */

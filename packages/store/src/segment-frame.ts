@@ -24,13 +24,15 @@ export interface FramePlace {
   readonly first: number;
 }
 
+/** One output buffer for a usual frame, instead of joining several. Larger than what Node takes from its pool. */
+const outputByteLength = 128 * 1024;
+
 /** Decompresses a frame, which may be damaged; never to more than a frame can be. The result is the caller's own. */
 export function decompressFrame(compressed: Uint8Array, place: FramePlace): Uint8Array {
   try {
     const { buffer, byteOffset, length } = zstdDecompressSync(compressed, {
       maxOutputLength: frameByteLengthMax,
-      // One output buffer for a usual frame, instead of joining several.
-      chunkSize: 128 * 1024,
+      chunkSize: outputByteLength,
     });
     // A Buffer makes its views more slowly, and there is one for each entry.
     return new Uint8Array(buffer, byteOffset, length);
@@ -39,6 +41,15 @@ export function decompressFrame(compressed: Uint8Array, place: FramePlace): Uint
     const what = `entries ${first} to ${first + bundleEntries - 1} cannot be decompressed`;
     throw segmentError("malformed", what, { path, byte, seq: first }, cause);
   }
+}
+
+/**
+ * Gives back the memory of a frame that is not needed any more. Otherwise it stays until the garbage collector comes,
+ * who sees only small objects and takes his time: hundreds of MiB while a log is checked.
+ */
+export function releaseFrame({ buffer }: Uint8Array): void {
+  // Only a buffer of our own size is ours alone: smaller ones may be parts of Node's pool.
+  if (buffer.byteLength === outputByteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Calls `visit` with the range of each stripped entry; throws unless there are exactly 256 and nothing else. */
@@ -90,6 +101,24 @@ export function restoreBundle(
     at += 2 + length;
   });
   return out.subarray(0, at);
+}
+
+/** The entries of a frame at `places` (ascending), whole. Their hashes are not looked at. */
+export function restoreEntries(
+  stripped: Uint8Array,
+  place: FramePlace,
+  places: readonly number[],
+  prevOf: (index: number) => Hash,
+): Uint8Array[] {
+  const entries: Uint8Array[] = [];
+  visitStripped(stripped, place, (index, start, end) => {
+    if (index !== places[entries.length]) return;
+    const out = new Uint8Array(end - start + restoredMore);
+    const seq = place.first + index;
+    const length = restore(out, 0, seq, prevOf(index), stripped, start, end, place);
+    entries.push(out.subarray(0, length));
+  });
+  return entries;
 }
 
 function restore(

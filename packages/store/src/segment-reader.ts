@@ -24,7 +24,13 @@ import {
   type SegmentLayout,
   type SegmentTrailer,
 } from "./segment-format.ts";
-import { decompressFrame, restoreBundle, visitStripped, type FramePlace } from "./segment-frame.ts";
+import {
+  decompressFrame,
+  restoreBundle,
+  restoreEntries,
+  visitStripped,
+  type FramePlace,
+} from "./segment-frame.ts";
 import { StrippedTimes } from "./segment-stripped.ts";
 import type { LogReader } from "./store.ts";
 
@@ -113,6 +119,26 @@ export class SegmentReader {
     const place = this.framePlace(frame);
     const stripped = decompressFrame(compressed, place);
     return restoreBundle(this.#sha256, stripped, place, prev, expected);
+  }
+
+  /**
+   * Entries of a frame by their place in it (ascending, 0 to 255), whole, as the file has them: *nothing* is proven.
+   * For a caller who proves many entries at once, by one proof up to a root that is known.
+   */
+  async unprovenEntries(frame: number, places: readonly number[]): Promise<Uint8Array[]> {
+    checkFrame(frame);
+    const from = frame === 0 ? 0 : bundleEntries * frame - 1;
+    const hashCount = bundleEntries * (frame + 1) - from;
+    const [compressed, hashes] = await Promise.all([
+      this.readFrame(frame),
+      this.#read(this.layout.leafHashes + 32 * from, 32 * hashCount),
+    ]);
+    const place = this.framePlace(frame);
+    const before = (at: number): Hash => {
+      const hash = 32 * (at + hashCount - bundleEntries - 1);
+      return hash < 0 ? this.trailer.prev : hashes.slice(hash, hash + 32);
+    };
+    return restoreEntries(decompressFrame(compressed, place), place, places, before);
   }
 
   /**

@@ -146,15 +146,21 @@ function sourceOf(bytes: Uint8Array): SegmentSource {
 
 const expected: ExpectedSegment = { origin, first, prev, previousTime };
 
+/** Checks in both ways, with the SIMD kernel and without, at the same time: they say the same. */
 async function check(bytes: Uint8Array, other: ExpectedSegment = {}): Promise<CheckedSegment> {
-  return checkSegment({
+  const options = {
     reader: sourceOf(bytes),
     path,
     byteLength: bytes.length,
     crypto: nodeCrypto,
     expected: { ...expected, ...other },
     vkeys,
-  });
+  };
+  const both = [checkSegment(options), checkSegment({ ...options, isScalar: true })] as const;
+  const [quick, plain] = await Promise.allSettled(both);
+  assert.deepEqual(quick, plain);
+  if (quick.status === "rejected") throw quick.reason;
+  return quick.value;
 }
 
 const tail = makeTail();

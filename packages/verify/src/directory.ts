@@ -8,9 +8,9 @@ import { nodeCrypto } from "@cairnlog/crypto";
 import type { Disk } from "@cairnlog/store";
 import { LogFolder, type FolderListing } from "./folder.ts";
 import { LogCheck } from "./log-check.ts";
-import { parsePinned } from "./keys.ts";
 import type { Report } from "./report.ts";
 import { summaryOfLogs } from "./summary.ts";
+import { trustedKeys, type TrustOptions } from "./trust.ts";
 
 export interface Progress {
   /** The log's folder. */
@@ -19,9 +19,8 @@ export interface Progress {
   readonly entriesTotal: number;
 }
 
-export interface DirectoryOptions {
-  /** Verifier keys from outside. Without them the keys in the log are believed, and the verdict says so. */
-  readonly vkeys?: readonly string[];
+/** Without keys or a policy from outside the keys in the log are believed, and the verdict says so. */
+export interface DirectoryOptions extends TrustOptions {
   /** A checkpoint from outside (a signed note): the log must be an extension of what it names. */
   readonly checkpoint?: string;
   /** In a data folder: only this log. */
@@ -47,7 +46,7 @@ export async function verifyDirectory(
   options: DirectoryOptions = {},
 ): Promise<Report> {
   const { crypto = nodeCrypto, disk, log } = options;
-  const pinned = parsePinned(crypto, options.vkeys);
+  const pinned = trustedKeys(crypto, options);
   const check = async (place: LogFolder, known?: FolderListing): Promise<Report> =>
     new LogCheck(place, crypto, pinned, options).run(known);
   const location = folder.length > 1 ? folder.replace(/\/+$/, "") : folder;

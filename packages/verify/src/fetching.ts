@@ -15,9 +15,11 @@ export interface FetcherOptions {
   readonly signal?: AbortSignal;
   /** For one request and its answer. Default 30 s. */
   readonly timeoutMs?: number;
+  /** How often a request is made until the server is taken for silent; default 6, over some 12 s. */
+  readonly attempts?: number;
 }
 
-const attemptsMax = 6;
+const attemptsDefault = 6;
 const backoffMs = 200;
 const waitMaxMs = 10_000;
 const timeoutDefaultMs = 30_000;
@@ -40,9 +42,9 @@ export class Fetcher {
    * "unauthenticated", "unavailable", "too_large"; the signal's reason when aborted.
    */
   async get(path: string, byteLengthMax: number): Promise<Uint8Array> {
-    const { signal } = this.#options;
+    const { signal, attempts = attemptsDefault } = this.#options;
     let last: CairnError | undefined;
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    for (let attempt = 0; attempt < attempts; attempt++) {
       signal?.throwIfAborted();
       if (last !== undefined) {
         const wait = last.retryAfterMs ?? backoffMs * 2 ** attempt;

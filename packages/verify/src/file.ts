@@ -25,13 +25,19 @@ import {
   type Vkey,
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
-import { parsePinned, reportKeys } from "./keys.ts";
-import { Findings, verdictOf, type FindingCode, type Report, type TargetKind } from "./report.ts";
+import { reportKeys } from "./keys.ts";
+import {
+  Findings,
+  verdictOf,
+  type FindingCode,
+  type Report,
+  type TargetKind,
+  type WitnessReport,
+} from "./report.ts";
 import { summaryOfFile } from "./summary.ts";
+import { checkWitnesses, refuseQuorum, trustedKeys, type TrustOptions } from "./trust.ts";
 
-export interface FileOptions {
-  /** Verifier keys of the log, from outside. */
-  readonly vkeys?: readonly string[];
+export interface FileOptions extends TrustOptions {
   /** The entry that the proof or receipt is of, where the file does not hold it. */
   readonly entry?: Uint8Array;
   /** What to call the file in the report. */
@@ -55,6 +61,9 @@ interface Claim {
   readonly origin: string | undefined;
 }
 
+/** The options, and the keys of logs that follow from them. */
+type Trust = FileOptions & { readonly trusted: readonly Vkey[] };
+
 interface Proven {
   readonly what: string;
   readonly fields: Partial<Report>;
@@ -63,16 +72,17 @@ interface Proven {
 /** Verifies the bytes of a file. Whatever is wrong is in the report; "malformed" for keys that are none. */
 export async function verifyFile(bytes: Uint8Array, options: FileOptions = {}): Promise<Report> {
   const { crypto = nodeCrypto, name = "file" } = options;
-  const vkeys = parsePinned(crypto, options.vkeys);
+  const vkeys = trustedKeys(crypto, options);
   const findings = new Findings();
   const kind = kindOf(bytes);
   const code: FindingCode = kind === "checkpoint" ? "checkpoint" : "proof";
+  const trust = { ...options, trusted: vkeys };
   let proven: Proven | undefined;
   try {
-    if (kind === "checkpoint") proven = await checkNote(bytes, vkeys, crypto, findings);
+    if (kind === "checkpoint") proven = await checkNote(bytes, trust, crypto, findings);
     else {
       const claim = kind === "proof" ? claimOfProof(bytes) : claimOfReceipt(bytes);
-      proven = await checkClaim(claim, vkeys, crypto, options.entry, findings);
+      proven = await checkClaim(claim, trust, crypto, findings);
     }
   } catch (error) {
     if (!isCairnError(error)) throw error;
@@ -131,12 +141,12 @@ function claimOfReceipt(bytes: Uint8Array): Claim {
 
 async function checkClaim(
   claim: Claim,
-  vkeys: readonly Vkey[],
+  trust: Trust,
   crypto: Crypto,
-  given: Uint8Array | undefined,
   findings: Findings,
 ): Promise<Proven> {
   const { seq, proof, checkpoint } = claim;
+  const given = trust.entry;
   if (given !== undefined && claim.entry !== undefined && !isSameBytes(given, claim.entry)) {
     throw new CairnError("unverified", "the file holds another entry than the given one");
   }
@@ -149,8 +159,8 @@ async function checkClaim(
     throw new CairnError("unverified", "the entry does not have the leaf hash of the receipt");
   }
   const time = entry === undefined ? undefined : timeOfEntry(entry, seq, findings);
-  const signed = await checkSigned(utf8(checkpoint), vkeys, crypto, claim.origin, findings);
-  const { size, root, origin } = signed;
+  const signed = await checkSigned(utf8(checkpoint), trust, crypto, claim.origin, findings);
+  const { size, root, origin } = signed.checkpoint;
   verifyInclusion(crypto.sha256, { index: seq, size, leafHash, proof, root });
   if (entry === undefined) {
     findings.note(
@@ -167,6 +177,7 @@ async function checkClaim(
       checkpoint,
       checkpointSize: size,
       entriesChecked: 1,
+      ...witnessesOf(signed),
       ...(time === undefined
         ? {}
         : {
@@ -192,13 +203,19 @@ function timeOfEntry(entry: Uint8Array, seq: number, findings: Findings): string
   }
 }
 
+interface Signed {
+  readonly checkpoint: Checkpoint;
+  readonly witnesses: readonly WitnessReport[];
+}
+
 async function checkSigned(
   note: Uint8Array,
-  vkeys: readonly Vkey[],
+  trust: Trust,
   crypto: Crypto,
   named: string | undefined,
   findings: Findings,
-): Promise<Checkpoint> {
+): Promise<Signed> {
+  const vkeys = trust.trusted;
   const claimed = parseCheckpoint(parseNote(note).text, { allowExtensions: true });
   if (vkeys.length === 0) {
     throw new CairnError(
@@ -218,28 +235,31 @@ async function checkSigned(
   }
   const options = { allowExtensions: true };
   const checked = await verifyCheckpoint(crypto, note, meant, claimed.origin, options);
+  const witnesses = await checkWitnesses(crypto, note, trust, findings);
   const others = checked.note.signatures.length - checked.verified.length;
-  if (others > 0) {
+  if (others > 0 && trust.policy === undefined) {
     findings.note("checkpoint", `${others} signatures under the checkpoint are of no given key`);
   }
-  return checked.checkpoint;
+  return { checkpoint: checked.checkpoint, witnesses };
 }
 
 async function checkNote(
   bytes: Uint8Array,
-  vkeys: readonly Vkey[],
+  trust: Trust,
   crypto: Crypto,
   findings: Findings,
 ): Promise<Proven> {
   const { text } = parseNote(bytes);
   if (text.startsWith(sealBegin)) {
     const origin = text.split("\n")[1] ?? "";
-    const { seal } = await verifySeal(crypto, bytes, vkeys, origin);
+    refuseQuorum(trust, "seals", findings);
+    const { seal } = await verifySeal(crypto, bytes, trust.trusted, origin);
     const last = seal.first + seal.count - 1;
     const what = `the seal of entries ${seal.first} to ${last} of the log ${origin}; its file was not looked at`;
     return { what, fields: { origin, firstTime: seal.firstTime, lastTime: seal.lastTime } };
   }
-  const { origin, size, root } = await checkSigned(bytes, vkeys, crypto, undefined, findings);
+  const signed = await checkSigned(bytes, trust, crypto, undefined, findings);
+  const { origin, size, root } = signed.checkpoint;
   return {
     what: `the log ${origin} signed size ${size} and this root; no entry was looked at`,
     fields: {
@@ -248,6 +268,11 @@ async function checkNote(
       root: base64(root),
       checkpoint: parseUtf8(bytes),
       checkpointSize: size,
+      ...witnessesOf(signed),
     },
   };
+}
+
+function witnessesOf({ witnesses }: Signed): Partial<Report> {
+  return witnesses.length === 0 ? {} : { witnesses };
 }

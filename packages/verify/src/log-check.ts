@@ -3,11 +3,9 @@ import {
   base64,
   CairnError,
   genesisPrev,
-  isCairnError,
   noteBytesMax,
   parseUtf8,
   RightEdge,
-  utf8,
   verifyCheckpoint,
   type Crypto,
   type Vkey,
@@ -19,25 +17,22 @@ import type { FolderListing, LogFolder } from "./folder.ts";
 import { identify, noIdentity, type Identity } from "./identity.ts";
 import { checkAllSigned, checkPinned, checkPrivateKeys, reportKeys } from "./keys.ts";
 import { checkpointPath, layoutOf, type Layout } from "./layout.ts";
-import { Findings, verdictOf, type Report } from "./report.ts";
+import { LogVerification } from "./log-verification.ts";
+import { Findings, type Report } from "./report.ts";
 import { RootClaims } from "./root-claims.ts";
 import { appendSealed, type ChainContext } from "./sealed-chain.ts";
 import type { SegmentJob } from "./segment-job.ts";
 import { checkSegments, type SegmentResult } from "./segment-pool.ts";
-import { summaryOfLog } from "./summary.ts";
 import { checkTail, checkUnusedTail, type Position, type Rest, type TailContext } from "./tail.ts";
+import { checkWitnesses } from "./trust.ts";
 import { UpperTiles } from "./upper-tiles.ts";
 
 /** Without a published checkpoint, a log of more entries than this has lost it. */
 const unpublishedSizeMax = 1;
 
-export class LogCheck {
+export class LogCheck extends LogVerification {
   readonly #folder: LogFolder;
-  readonly #crypto: Crypto;
-  readonly #pinned: readonly Vkey[];
   readonly #options: DirectoryOptions;
-  readonly #findings = new Findings();
-  readonly #claims = new RootClaims(this.#findings);
   #identity: Identity = noIdentity;
   #published: { readonly note: string; readonly size: number } | undefined;
   #firstTime: string | undefined;
@@ -49,32 +44,37 @@ export class LogCheck {
     pinned: readonly Vkey[],
     options: DirectoryOptions,
   ) {
+    super("log folder", folder.location, crypto, pinned);
     this.#folder = folder;
-    this.#crypto = crypto;
-    this.#pinned = pinned;
     this.#options = options;
   }
 
   /** `known`: the folder's listing, where somebody has just made it. */
   async run(known?: FolderListing): Promise<Report> {
-    const findings = this.#findings;
+    const findings = this.findings;
     // This order, for a log that grows meanwhile: a file that is there now is covered by the commit that is read later.
     const listing = known ?? (await this.#folder.list());
     const layout = layoutOf(listing, findings);
     const note = await this.#small(checkpointPath, noteBytesMax);
     const ring = await readRing(this.#folder, findings);
     const { newest } = ring;
-    this.#identity = await identify(this.#folder, listing, this.#crypto, findings);
-    checkPinned(this.#pinned, this.#identity.own, this.#identity.origin, findings);
-    await checkPrivateKeys(this.#folder, listing.files, this.#crypto, this.#identity.own, findings);
+    this.#identity = await identify(this.#folder, listing, this.crypto, findings);
+    this.own = this.#identity.own;
+    checkPinned(this.pinned, this.own, this.#identity.origin, findings);
+    await checkPrivateKeys(this.#folder, listing.files, this.crypto, this.own, findings);
     await this.#claimCheckpoint(note, newest);
-    await this.#claimGiven(newest);
+    const place = { path: checkpointPath };
+    this.witnesses = await checkWitnesses(this.crypto, note, this.#options, findings, place);
+    const { origin = "" } = this.#identity;
+    await this.claimGiven(this.#options.checkpoint, origin, (size, what) =>
+      this.#isRolledBack(size, newest, what, undefined),
+    );
     for (const { number, size, root } of ring.commits) {
       const place = { path: ringPath, byte: byteOfSlot(number) };
-      this.#claims.add({ size, root, what: `commit record ${number}`, code: "commits", place });
+      this.claims.add({ size, root, what: `commit record ${number}`, code: "commits", place });
     }
     const position: Position = {
-      edge: new RightEdge(this.#crypto.sha256),
+      edge: new RightEdge(this.crypto.sha256),
       prev: genesisPrev(),
       lastTime: undefined,
       lastTimeMs: -Infinity,
@@ -96,7 +96,7 @@ export class LogCheck {
         findings.note("rest", what, { seq: newest.size, path: "tail" });
       }
     }
-    this.#claims.finish();
+    this.claims.finish();
     const { genesis } = this.#identity;
     if (genesis === undefined && newest !== undefined && newest.size > 0 && !findings.hasProblems) {
       findings.problem("settings", "entry 0 could not be read", { seq: 0 });
@@ -108,8 +108,8 @@ export class LogCheck {
     const place = { path: checkpointPath };
     if (bytes === undefined) {
       const what = "there is no published checkpoint";
-      if ((newest?.size ?? 0) > unpublishedSizeMax) this.#findings.problem("missing", what, place);
-      else this.#findings.note("missing", what, place);
+      if ((newest?.size ?? 0) > unpublishedSizeMax) this.findings.problem("missing", what, place);
+      else this.findings.note("missing", what, place);
       return;
     }
     try {
@@ -118,32 +118,9 @@ export class LogCheck {
       this.#published = { note: parseUtf8(bytes), size };
       const what = "the published checkpoint";
       if (this.#isRolledBack(size, newest, what, checkpointPath)) return;
-      this.#claims.add({ size, root, what, code: "checkpoint", place });
+      this.claims.add({ size, root, what, code: "checkpoint", place });
     } catch (error) {
-      this.#findings.caught(error, "checkpoint", place);
-    }
-  }
-
-  /** The checkpoint that the user brought. Any one of the log's keys is enough on it: receipts carry one signature. */
-  async #claimGiven(newest: Commit | undefined): Promise<void> {
-    const given = this.#options.checkpoint;
-    if (given === undefined) return;
-    const what = "the given checkpoint";
-    try {
-      const vkeys = this.#identity.own;
-      const bytes = utf8(given);
-      const { checkpoint } = await verifyCheckpoint(
-        this.#crypto,
-        bytes,
-        vkeys,
-        this.#identity.origin ?? "",
-      );
-      const { size, root } = checkpoint;
-      if (this.#isRolledBack(size, newest, what, undefined)) return;
-      this.#claims.add({ size, root, what, code: "checkpoint", place: {} });
-    } catch (error) {
-      if (!isCairnError(error)) throw error;
-      this.#findings.problem("checkpoint", `${what} is not of this log: ${error.message}`);
+      this.findings.caught(error, "checkpoint", place);
     }
   }
 
@@ -157,22 +134,22 @@ export class LogCheck {
     const here = `the log has ${newest.size} entries, and ${what} says ${size}`;
     const message = `${here}: entries were cut off, or an older copy was put back`;
     const place = { seq: newest.size, ...(path === undefined ? {} : { path }) };
-    this.#findings.problem("rollback", message, place);
+    this.findings.problem("rollback", message, place);
     return true;
   }
 
   async #verify(bytes: Uint8Array, what: string) {
     const { note, checkpoint, verified } = await verifyCheckpoint(
-      ...([this.#crypto, bytes, this.#identity.own, this.#identity.origin ?? ""] as const),
+      ...([this.crypto, bytes, this.own, this.#identity.origin ?? ""] as const),
     );
-    checkAllSigned(this.#identity.own, verified, what);
+    checkAllSigned(this.own, verified, what);
     const ownLines = note.signatures.filter(({ name }) => name === this.#identity.origin);
-    if (ownLines.length > this.#identity.own.length) {
+    if (ownLines.length > this.own.length) {
       throw new CairnError("malformed", `${what} has more signatures of the log than it has keys`);
     }
     if (note.signatures.length > ownLines.length) {
       const others = note.signatures.length - ownLines.length;
-      this.#findings.note("checkpoint", `${others} others signed as well; they were not checked`, {
+      this.findings.note("checkpoint", `${others} others signed as well; they were not checked`, {
         path: checkpointPath,
       });
     }
@@ -187,17 +164,17 @@ export class LogCheck {
     rest: Rest,
   ): Promise<void> {
     const { signal } = this.#options;
-    const findings = this.#findings;
-    const { sha256 } = this.#crypto;
+    const findings = this.findings;
+    const { sha256 } = this.crypto;
     const onFirst = (time: string): void => {
       this.#firstTime = time;
     };
     const tiles = new UpperTiles(this.#folder, sha256, layout.tiles, findings);
-    const parts = { folder: this.#folder, findings, claims: this.#claims, onFirst };
+    const parts = { folder: this.#folder, findings, claims: this.claims, onFirst };
     const chain: ChainContext = { ...parts, sha256, tiles };
     const onEntries = (count: number): void => this.#progress(count, newest.size);
-    const tail: TailContext = { ...parts, crypto: this.#crypto, commit: newest, signal, onEntries };
-    if (this.#claims.isWaiting(0)) this.#claims.settle(0, position.edge.root());
+    const tail: TailContext = { ...parts, crypto: this.crypto, commit: newest, signal, onEntries };
+    if (this.claims.isWaiting(0)) this.claims.settle(0, position.edge.root());
     await this.#checkSealed(layout, newest, position, chain, tail);
     tiles.finish();
     await this.#checkTails(layout, newest, position, chain, tail, rest);
@@ -210,7 +187,7 @@ export class LogCheck {
     chain: ChainContext,
     tail: TailContext,
   ): Promise<void> {
-    const findings = this.#findings;
+    const findings = this.findings;
     const segments = (layout.sealed.at(-1) ?? -segmentEntries) / segmentEntries + 1;
     if (segments * segmentEntries > newest.size) {
       const what = `${segments * segmentEntries} entries are sealed, and the newest commit record knows ${newest.size}`;
@@ -244,7 +221,7 @@ export class LogCheck {
   async #job(first: number, layout: Layout): Promise<SegmentJob> {
     const path = sealedPath(first);
     const byteLength = (await this.#folder.byteLength(path)) ?? 0;
-    const own = reportKeys(this.#crypto, this.#identity.own).map(({ vkey }) => vkey);
+    const own = reportKeys(this.crypto, this.own).map(({ vkey }) => vkey);
     const idKey = layout.ids.includes(first) ? this.#identity.settings?.idKey : undefined;
     return { path, byteLength, first, origin: this.#identity.origin, vkeys: own, idKey };
   }
@@ -252,7 +229,7 @@ export class LogCheck {
   #runJobs(jobs: readonly SegmentJob[], newest: Commit): Promise<SegmentResult[]> {
     return checkSegments(jobs, {
       folder: this.#folder,
-      crypto: this.#crypto,
+      crypto: this.crypto,
       workers: this.#options.workers,
       signal: this.#options.signal,
       onEntries: (count) => this.#progress(count, newest.size),
@@ -275,13 +252,13 @@ export class LogCheck {
     const place = { path: tailPath(first) };
     const isSame = after.prev === undefined || (before.prev ?? "") === after.prev;
     for (const { code, message, ...where } of findings.problems()) {
-      this.#findings.problem(code, message, where);
+      this.findings.problem(code, message, where);
     }
     if (result === "good" && !isSame && base64(before.prev!) !== base64(after.prev!)) {
       const what = "the tail file holds other entries than the sealed file that was made from it";
-      this.#findings.problem("tail", what, { ...place, seq: first });
+      this.findings.problem("tail", what, { ...place, seq: first });
     } else if (result === "good") {
-      this.#findings.note("rest", "the tail file of a sealed segment is still there", place);
+      this.findings.note("rest", "the tail file of a sealed segment is still there", place);
     }
   }
 
@@ -325,7 +302,7 @@ export class LogCheck {
     const job = await this.#job(first, layout);
     if (job.byteLength === 0) {
       const what = `entries from ${first} on are gone: their tail file is missing`;
-      this.#findings.problem("missing", what, { path: tailPath(first), seq: first });
+      this.findings.problem("missing", what, { path: tailPath(first), seq: first });
       return false;
     }
     await appendSealed(chain, position, (await this.#runJobs([job], newest))[0]);
@@ -346,7 +323,7 @@ export class LogCheck {
     try {
       return await this.#folder.get(path, byteLengthMax);
     } catch (error) {
-      this.#findings.caught(error, "unreadable", { path });
+      this.findings.caught(error, "unreadable", { path });
       return undefined;
     }
   }
@@ -356,35 +333,14 @@ export class LogCheck {
     lastTime: string | undefined,
     listing: FolderListing,
   ): Report {
-    const problems = this.#findings.problems();
-    const isOk = problems.length === 0;
-    const report = {
-      ok: isOk,
-      verdict: verdictOf(isOk, this.#pinned.length > 0),
-      kind: "log folder" as const,
-      target: this.#folder.location,
-      ...(this.#identity.origin === undefined ? {} : { origin: this.#identity.origin }),
-      keys: reportKeys(this.#crypto, this.#identity.own),
-      ...(newest === undefined
-        ? {}
-        : {
-            size: newest.size,
-            root: base64(newest.root),
-          }),
+    return this.report({
+      origin: this.#identity.origin,
+      newest,
+      published: this.#published,
+      firstTime: this.#firstTime,
+      lastTime,
       entriesChecked: this.#entries,
       filesChecked: listing.files.size,
-      ...(this.#published === undefined
-        ? {}
-        : {
-            checkpoint: this.#published.note,
-            checkpointSize: this.#published.size,
-          }),
-      ...(this.#firstTime === undefined ? {} : { firstTime: this.#firstTime }),
-      ...(lastTime === undefined ? {} : { lastTime }),
-      problems,
-      notes: this.#findings.notes(),
-      logs: [],
-    };
-    return { ...report, summary: summaryOfLog(report) };
+    });
   }
 }

@@ -4,7 +4,12 @@
  *
  * Messages may quote what a file holds, which is hostile: whoever prints them on a terminal escapes control characters.
  */
-import { isCairnError, type CairnError, type ErrorPlace } from "@cairnlog/core";
+import {
+  isCairnError,
+  type CairnError,
+  type ErrorPlace,
+  type EvidenceExport,
+} from "@cairnlog/core";
 
 export type FindingCode =
   | "entry" // An entry does not parse, or is not what was committed.
@@ -19,11 +24,14 @@ export type FindingCode =
   | "tile" // A tile is not what the entries hash to.
   | "settings" // log.json is damaged, or says other things than entry 0.
   | "keys" // A key is not the expected one.
-  | "proof" // A proof or receipt is damaged or does not hold.
+  | "proof" // A proof, receipt or evidence file is damaged or does not hold.
+  | "quorum" // Too few of the policy's witnesses cosigned.
   | "missing" // A file is not there.
   | "derived" // A derived file is damaged; no proof depends on it.
   | "rest" // Bytes that no commit covers.
   | "unknown" // A file that no release of ours writes there.
+  | "lock" // A copy in a bucket is not locked, or its lock has ended.
+  | "versions" // A copy in a bucket was deleted or written again, over the locked version.
   | "version" // Written in a newer format than this release knows.
   | "unreadable"; // The system would not read it.
 
@@ -48,8 +56,33 @@ export interface KeyReport {
   readonly fingerprint: string;
 }
 
+/** A witness of the policy that cosigned. */
+export interface WitnessReport {
+  readonly name: string;
+  /** When, in seconds since 1970; absent where its key makes no statement about time. */
+  readonly timestamp?: number;
+}
+
+/** What an evidence file says of itself, besides its entries. */
+export interface EvidenceReport extends EvidenceExport {
+  /** Whether an entry in the file proves who exported it, why and when: else that is only a claim. */
+  readonly isRecorded: boolean;
+  /** Seq of the entry that records the export, as the file says. */
+  readonly recorded?: number;
+  /** The entries in the file, as `5-10,12`. */
+  readonly seqs: string;
+}
+
 export type TargetKind =
-  "data folder" | "log folder" | "log address" | "sealed file" | "proof" | "receipt" | "checkpoint";
+  | "data folder"
+  | "log folder"
+  | "log address"
+  | "bucket"
+  | "sealed file"
+  | "proof"
+  | "evidence"
+  | "receipt"
+  | "checkpoint";
 
 export interface Report {
   readonly ok: boolean;
@@ -72,6 +105,9 @@ export interface Report {
   readonly checkpointSize?: number;
   readonly firstTime?: string;
   readonly lastTime?: string;
+  /** Where a policy was given: whose cosignatures count. */
+  readonly witnesses?: readonly WitnessReport[];
+  readonly evidence?: EvidenceReport;
   /** In the order of what they touch: entries by seq first. */
   readonly problems: readonly Finding[];
   readonly notes: readonly Finding[];

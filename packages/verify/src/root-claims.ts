@@ -16,7 +16,8 @@ export interface RootClaim {
 
 export class RootClaims {
   readonly #findings: Findings;
-  #claims: RootClaim[] = [];
+  /** By size: a bucket may hold a claim for each minute of years. */
+  readonly #claims = new Map<number, RootClaim[]>();
   /** The largest size whose root was the claimed one. */
   #lastGood = 0;
 
@@ -25,24 +26,26 @@ export class RootClaims {
   }
 
   add(claim: RootClaim): void {
-    this.#claims.push(claim);
+    const same = this.#claims.get(claim.size);
+    if (same === undefined) this.#claims.set(claim.size, [claim]);
+    else same.push(claim);
   }
 
   /** Sizes above `from` up to and with `to` that still wait, ascending, each once. */
   waiting(from: number, to: number): number[] {
-    const sizes = this.#claims.map(({ size }) => size).filter((size) => size > from && size <= to);
-    return [...new Set(sizes)].sort((a, b) => a - b);
+    const sizes = [...this.#claims.keys()].filter((size) => size > from && size <= to);
+    return sizes.sort((a, b) => a - b);
   }
 
   isWaiting(size: number): boolean {
-    return this.#claims.some((claim) => claim.size === size);
+    return this.#claims.has(size);
   }
 
   /** The tree of `size` has `root`, as recomputed from the entries. */
   settle(size: number, root: Hash): void {
-    const due = this.#claims.filter((claim) => claim.size === size);
-    if (due.length === 0) return;
-    this.#claims = this.#claims.filter((claim) => claim.size !== size);
+    const due = this.#claims.get(size);
+    if (due === undefined) return;
+    this.#claims.delete(size);
     let isGood = true;
     for (const claim of due) {
       if (isSameBytes(claim.root, root)) continue;
@@ -62,10 +65,10 @@ export class RootClaims {
 
   /** What could not be compared, after damage stopped the hashing. */
   finish(): void {
-    if (this.#claims.length === 0) return;
-    const sizes = [...new Set(this.#claims.map(({ size }) => size))];
-    const from = Math.min(...sizes);
+    if (this.#claims.size === 0) return;
+    let from = Infinity;
+    for (const size of this.#claims.keys()) from = Math.min(from, size);
     this.#findings.note("root", `roots of size ${from} and above could not be recomputed`);
-    this.#claims = [];
+    this.#claims.clear();
   }
 }

@@ -23,7 +23,7 @@ export interface ChainContext {
   readonly sha256: Sha256;
   readonly findings: Findings;
   readonly claims: RootClaims;
-  readonly tiles: UpperTiles;
+  readonly tiles: Pick<UpperTiles, "append">;
   readonly onFirst: (time: string) => void;
 }
 

@@ -3,13 +3,13 @@ import { basename, dirname } from "node:path";
 import { base64, isCairnError, type Crypto } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { checkSegment, segmentEntries } from "@cairnlog/store";
-import { checkPinned, parsePinned, reportKeys } from "./keys.ts";
+import { checkPinned, reportKeys } from "./keys.ts";
 import { Findings, verdictOf, type Report } from "./report.ts";
 import { DirectFiles } from "./segment-job.ts";
 import { summaryOfFile } from "./summary.ts";
+import { refuseQuorum, trustedKeys, type TrustOptions } from "./trust.ts";
 
-export interface SealedFileOptions {
-  readonly vkeys?: readonly string[];
+export interface SealedFileOptions extends TrustOptions {
   readonly onProgress?: (progress: {
     readonly target: string;
     readonly entriesDone: number;
@@ -28,8 +28,9 @@ export async function verifySealedFile(
   options: SealedFileOptions = {},
 ): Promise<Report> {
   const { crypto = nodeCrypto, onProgress, signal } = options;
-  const vkeys = parsePinned(crypto, options.vkeys);
+  const vkeys = trustedKeys(crypto, options);
   const findings = new Findings();
+  refuseQuorum(options, "seals", findings);
   const files = new DirectFiles(dirname(path));
   let fields: Partial<Report> = {};
   let what = "";

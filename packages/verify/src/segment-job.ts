@@ -3,6 +3,7 @@
  * thread and in the calling one.
  */
 import fs from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import {
   CairnError,
   EventScanner,
@@ -104,6 +105,36 @@ export async function checkJob(
   }
 }
 
+/** Entries between two calls about progress. */
+const progressEvery = 8192;
+
+/** Takes job after job until there is none: `next` holds the index of the next one, and is shared by all threads. */
+export async function takeJobs(
+  jobs: readonly SegmentJob[],
+  next: Int32Array,
+  files: DirectFiles,
+  crypto: Crypto,
+  onEntries: (count: number) => void,
+  onDone: (index: number, result: SoundSegment | BadSegment, told: number) => void,
+): Promise<void> {
+  try {
+    for (;;) {
+      const index = Atomics.add(next, 0, 1);
+      const job = jobs[index];
+      if (job === undefined) return;
+      let told = 0;
+      const result = await checkJob(job, files, crypto, (entries) => {
+        if (entries - told < progressEvery) return;
+        onEntries(entries - told);
+        told = entries;
+      });
+      onDone(index, result, told);
+    }
+  } finally {
+    files.close();
+  }
+}
+
 /**
  * The id hashes only help to recognise an event that is sent again, so they are held against some entries, not all:
  * that finds a file of another log or segment. Damage of any byte is found by the digest in the file.
@@ -143,18 +174,22 @@ async function findIdFault(
 const idFileBytesMax = 1024 * 1024;
 
 /**
- * Reads files of a folder with as little around each read as there can be, for a thread that has nothing else to do.
+ * Reads files of a folder with as little around each read as there can be: for a thread that has nothing else to do, or
+ * that lets others have a turn before each read.
  */
 export class DirectFiles implements SegmentSource {
   readonly #folder: string;
+  readonly #yields: boolean;
   #path = "";
   #descriptor: number | undefined;
 
-  constructor(folder: string) {
+  constructor(folder: string, yields = false) {
     this.#folder = folder;
+    this.#yields = yields;
   }
 
   async read(path: string, offset: number, length: number): Promise<Uint8Array | undefined> {
+    if (this.#yields) await setImmediate();
     try {
       if (this.#path !== path) this.close();
       this.#descriptor ??= fs.openSync(`${this.#folder}/${path}`, "r");

@@ -23,7 +23,8 @@ export function summaryOfLog(report: Unsummed): string {
 export function summaryOfFile(report: Unsummed, proven: string): string {
   const [first] = report.problems;
   if (first !== undefined) return `NOT VERIFIED: ${placeText(first)}${first.message}`;
-  return report.verdict === "verified" ? `Verified: ${proven}.` : `Consistent: ${proven}.`;
+  if (report.verdict === "verified") return `Verified: ${proven}.`;
+  return report.kind === "evidence" ? `Consistent, ${proven}.` : `Consistent: ${proven}.`;
 }
 
 /** One report over those of a data folder's logs. */

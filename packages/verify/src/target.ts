@@ -1,13 +1,14 @@
 /** Finds out what it was given, and verifies that. */
 import fs from "node:fs/promises";
-import { CairnError } from "@cairnlog/core";
+import { CairnError, evidenceBytesMax } from "@cairnlog/core";
 import { verifyDirectory, type DirectoryOptions } from "./directory.ts";
+import { evidenceBegin, verifyEvidenceFile } from "./evidence.ts";
 import { proofByteLengthMax, verifyFile } from "./file.ts";
 import type { Report } from "./report.ts";
 import { sealedFileBegin, verifySealedFile } from "./sealed-file.ts";
 import { verifyUrl, type UrlOptions } from "./url.ts";
 
-export type Target = "directory" | "url" | "sealed file" | "file";
+export type Target = "directory" | "url" | "sealed file" | "evidence" | "file";
 
 export interface TargetOptions extends DirectoryOptions, UrlOptions {
   /** The entry that a proof or receipt is of. */
@@ -28,9 +29,11 @@ export async function detectTarget(target: string): Promise<Target> {
   }
   const file = await fs.open(target, "r");
   try {
-    const begin = Buffer.alloc(sealedFileBegin.length);
+    const begin = Buffer.alloc(evidenceBegin.length);
     await file.read(begin, 0, begin.length, 0);
-    return begin.toString("latin1") === sealedFileBegin ? "sealed file" : "file";
+    const text = begin.toString("latin1");
+    if (text.startsWith(sealedFileBegin)) return "sealed file";
+    return text === evidenceBegin ? "evidence" : "file";
   } finally {
     await file.close();
   }
@@ -43,11 +46,18 @@ export async function verifyTarget(target: string, options: TargetOptions = {}):
   if (kind === "directory") return verifyDirectory(target, options);
   const { size } = await fs.stat(target);
   if (kind === "sealed file") return verifySealedFile(target, size, options);
-  if (size > proofByteLengthMax) {
+  const isEvidence = kind === "evidence";
+  const byteLengthMax = isEvidence ? evidenceBytesMax : proofByteLengthMax;
+  if (size > byteLengthMax) {
     throw new CairnError(
       "malformed",
-      `${target} is too large for a proof, receipt or checkpoint, and does not begin as a sealed file`,
+      isEvidence
+        ? `${target} has ${size} bytes: an evidence file has at most ${byteLengthMax}`
+        : `${target} is too large for a proof, receipt or checkpoint, and does not begin as a sealed file or as evidence`,
     );
+  }
+  if (isEvidence) {
+    return verifyEvidenceFile(await fs.readFile(target), { ...options, name: target });
   }
   return verifyFile(await fs.readFile(target), { ...options, name: target });
 }

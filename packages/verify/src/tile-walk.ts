@@ -4,13 +4,9 @@
  * more.
  */
 import {
-  EventScanner,
-  genesisPrev,
-  hashLeaf,
   hashOfTile,
   isCairnError,
   isSameBytes,
-  parseEntry,
   parseEntryBundle,
   RightEdge,
   tilePath,
@@ -19,6 +15,7 @@ import {
   type Crypto,
   type Hash,
 } from "@cairnlog/core";
+import { EntryChain } from "./entry-chain.ts";
 import type { Fetcher } from "./fetching.ts";
 import { codeOf, type Findings } from "./report.ts";
 import type { RootClaims } from "./root-claims.ts";
@@ -52,22 +49,28 @@ interface Level {
 
 export class TileWalk {
   static readonly bundleByteLengthMax = tileWidthMax * (2 + 0xffff);
-  entries = 0;
   files = 1;
-  firstTime: string | undefined;
-  lastTime: string | undefined;
   readonly #options: TileWalkOptions;
   readonly #edge: RightEdge;
   readonly #levels: Level[] = [];
-  readonly #scanner = new EventScanner();
-  #prev: Hash = genesisPrev();
-  #lastTimeMs = -Infinity;
-  /** Whether the entries are Cairn's; known from entry 0 on. */
-  #isOurs = true;
+  readonly #chain: EntryChain;
 
   constructor(options: TileWalkOptions) {
     this.#options = options;
     this.#edge = new RightEdge(options.crypto.sha256);
+    this.#chain = new EntryChain(options.crypto.sha256);
+  }
+
+  get entries(): number {
+    return this.#chain.size;
+  }
+
+  get firstTime(): string | undefined {
+    return this.#chain.firstTime;
+  }
+
+  get lastTime(): string | undefined {
+    return this.#chain.lastTime;
   }
 
   /** Goes on to the first damage: behind it a hostile server could make it go on for ever. */
@@ -129,47 +132,28 @@ export class TileWalk {
   }
 
   #takeEntry(bytes: Uint8Array, path: string, byte: number): boolean {
-    const { crypto, findings, claims } = this.#options;
-    const seq = this.entries;
-    const place = { seq, path, byte };
-    const leafHash = hashLeaf(crypto.sha256, bytes);
-    if (this.#isOurs) {
-      try {
-        const entry = parseEntry(bytes, this.#scanner);
-        const why = this.#fault(entry.seq, entry.prev, entry.timeMs);
-        if (why !== undefined) {
-          findings.problem("chain", `entry ${seq} ${why}`, place);
-          return false;
-        }
-        this.#lastTimeMs = entry.timeMs;
-        this.firstTime ??= entry.time;
-        this.lastTime = entry.time;
-      } catch (error) {
-        if (!isCairnError(error)) throw error;
-        if (seq > 0) {
-          findings.caught(error, "entry", { ...place, byte: byte + (error.place.byte ?? 0) });
-          return false;
-        }
-        this.#isOurs = false;
-        const what =
-          "the entries are not Cairn's: their chain and order are not looked at, only the tree";
-        findings.note("entry", what, place);
-      }
+    const { findings, claims } = this.#options;
+    const chain = this.#chain;
+    const place = { seq: chain.size, path, byte };
+    let leafHash: Hash;
+    try {
+      leafHash = chain.take(bytes);
+    } catch (error) {
+      if (!isCairnError(error)) throw error;
+      const at = { ...place, byte: byte + (error.place.byte ?? 0) };
+      const code = error.code === "unverified" ? "chain" : "entry";
+      findings.problem(codeOf(error, code), error.message, at);
+      return false;
     }
-    this.#prev = leafHash;
-    this.entries++;
+    if (place.seq === 0 && !chain.isOurs) {
+      const what =
+        "the entries are not Cairn's: their chain and order are not looked at, only the tree";
+      findings.note("entry", what, place);
+    }
     this.#edge.append(leafHash);
     this.#push(0, leafHash);
-    if (claims.isWaiting(this.entries)) claims.settle(this.entries, this.#edge.root());
+    if (claims.isWaiting(chain.size)) claims.settle(chain.size, this.#edge.root());
     return true;
-  }
-
-  #fault(seq: number, prev: Hash, timeMs: number): string | undefined {
-    if (seq !== this.entries) return `says that it is entry ${seq}`;
-    if (!isSameBytes(prev, this.#prev)) {
-      return "does not continue the entry before it: one of the two was changed";
-    }
-    return timeMs < this.#lastTimeMs ? "is earlier than the entry before it" : undefined;
   }
 
   #push(level: number, hash: Hash): void {

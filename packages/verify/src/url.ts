@@ -7,7 +7,6 @@
  * the problem that the report names.
  */
 import {
-  base64,
   CairnError,
   isCairnError,
   noteBytesMax,
@@ -16,7 +15,6 @@ import {
   parseUtf8,
   tilePath,
   tileWidth,
-  utf8,
   verifyCheckpointSignatures,
   type Checkpoint,
   type Crypto,
@@ -25,16 +23,14 @@ import {
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { Fetcher, type FetcherOptions } from "./fetching.ts";
-import { checkAllSigned, parseOwnKeys, parsePinned, reportKeys } from "./keys.ts";
-import { Findings, verdictOf, type Report } from "./report.ts";
-import { RootClaims } from "./root-claims.ts";
+import { checkAllSigned, parseOwnKeys } from "./keys.ts";
+import { LogVerification } from "./log-verification.ts";
+import type { Report } from "./report.ts";
 import { parseGenesis } from "./settings.ts";
-import { summaryOfLog } from "./summary.ts";
 import { TileWalk } from "./tile-walk.ts";
+import { checkWitnesses, trustedKeys, type TrustOptions } from "./trust.ts";
 
-export interface UrlOptions extends FetcherOptions {
-  /** Verifier keys from outside: of the log, and of nobody else. */
-  readonly vkeys?: readonly string[];
+export interface UrlOptions extends FetcherOptions, TrustOptions {
   /** A checkpoint from outside (a signed note): the log must be an extension of what it names. */
   readonly checkpoint?: string;
   /** Requests at a time; default 8. */
@@ -56,7 +52,7 @@ const parallelDefault = 8;
 export async function verifyUrl(url: string, options: UrlOptions = {}): Promise<Report> {
   const { crypto = nodeCrypto } = options;
   const base = baseOf(url);
-  const pinned = parsePinned(crypto, options.vkeys);
+  const pinned = trustedKeys(crypto, options);
   const fetcher = new Fetcher(base, options);
   const bytes = await fetcher.get("checkpoint", noteBytesMax);
   return new UrlCheck(base, fetcher, crypto, pinned, options).run(bytes);
@@ -78,14 +74,9 @@ function baseOf(url: string): string {
   return parsed.href.replace(/\/checkpoint$/, "").replace(/\/*$/, "/");
 }
 
-class UrlCheck {
-  readonly #base: string;
+class UrlCheck extends LogVerification {
   readonly #fetcher: Fetcher;
-  readonly #crypto: Crypto;
-  readonly #pinned: readonly Vkey[];
   readonly #options: UrlOptions;
-  readonly #findings = new Findings();
-  #own: readonly Vkey[] = [];
 
   constructor(
     base: string,
@@ -94,15 +85,13 @@ class UrlCheck {
     pinned: readonly Vkey[],
     options: UrlOptions,
   ) {
-    this.#base = base;
+    super("log address", base, crypto, pinned);
     this.#fetcher = fetcher;
-    this.#crypto = crypto;
-    this.#pinned = pinned;
     this.#options = options;
   }
 
   async run(bytes: Uint8Array): Promise<Report> {
-    const findings = this.#findings;
+    const findings = this.findings;
     const place = { path: "checkpoint" };
     let walk: TileWalk | undefined;
     let checkpoint: Checkpoint | undefined;
@@ -110,6 +99,7 @@ class UrlCheck {
       const note = parseNote(bytes);
       checkpoint = parseCheckpoint(note.text, { allowExtensions: true });
       await this.#checkSigner(note, checkpoint);
+      this.witnesses = await checkWitnesses(this.crypto, bytes, this.#options, findings, place);
       walk = await this.#walk(checkpoint);
     } catch (error) {
       if (!isCairnError(error)) throw error;
@@ -121,16 +111,16 @@ class UrlCheck {
   /** Who signed: the given keys, or those that entry 0 names. */
   async #checkSigner(note: Note, checkpoint: Checkpoint): Promise<void> {
     const { origin, size } = checkpoint;
-    if (this.#pinned.length > 0) {
-      this.#own = this.#pinned.filter((vkey) => vkey.name === origin);
-      if (this.#own.length === 0) {
+    if (this.pinned.length > 0) {
+      this.own = this.pinned.filter((vkey) => vkey.name === origin);
+      if (this.own.length === 0) {
         throw new CairnError(
           "unverified",
           `the log's origin is ${JSON.stringify(origin.slice(0, 300))}, and none of the given keys is of it`,
         );
       }
-      const signed = await verifyCheckpointSignatures(this.#crypto, note, checkpoint, this.#own);
-      checkAllSigned(this.#own, signed, "the checkpoint");
+      const signed = await verifyCheckpointSignatures(this.crypto, note, checkpoint, this.own);
+      checkAllSigned(this.own, signed, "the checkpoint");
       return;
     }
     if (size === 0) {
@@ -140,9 +130,9 @@ class UrlCheck {
     if (genesis.origin !== origin) {
       throw new CairnError("unverified", "entry 0 names another origin than the checkpoint");
     }
-    this.#own = parseOwnKeys(this.#crypto, genesis.vkeys, origin, this.#findings, { seq: 0 });
-    const verified = await verifyCheckpointSignatures(this.#crypto, note, checkpoint, this.#own);
-    checkAllSigned(this.#own, verified, "the checkpoint");
+    this.own = parseOwnKeys(this.crypto, genesis.vkeys, origin, this.findings, { seq: 0 });
+    const verified = await verifyCheckpointSignatures(this.crypto, note, checkpoint, this.own);
+    checkAllSigned(this.own, verified, "the checkpoint");
   }
 
   /** Entry 0, which is verified with all the others later. */
@@ -156,50 +146,29 @@ class UrlCheck {
 
   async #walk(checkpoint: Checkpoint): Promise<TileWalk> {
     const { size, root } = checkpoint;
-    const claims = new RootClaims(this.#findings);
+    const { claims, crypto, findings, target } = this;
     const place = { path: "checkpoint" };
     claims.add({ size, root, what: "the checkpoint", code: "checkpoint", place });
-    await this.#claimGiven(claims, checkpoint);
+    const { checkpoint: given } = this.#options;
+    await this.claimGiven(given, checkpoint.origin, (beyond, what) => {
+      if (beyond <= size) return false;
+      const message = `the log shows ${size} entries, and ${what} says ${beyond}: an older state is shown`;
+      findings.problem("rollback", message, { seq: size });
+      return true;
+    });
     const { onProgress, signal } = this.#options;
     const walk = new TileWalk({
       fetcher: this.#fetcher,
-      crypto: this.#crypto,
-      findings: this.#findings,
+      crypto,
+      findings,
       claims,
       size,
       parallel: this.#options.parallel ?? parallelDefault,
       signal,
-      onEntries: (entriesDone) =>
-        onProgress?.({
-          target: this.#base,
-          entriesDone,
-          entriesTotal: size,
-        }),
+      onEntries: (entriesDone) => onProgress?.({ target, entriesDone, entriesTotal: size }),
     });
     await walk.run();
     return walk;
-  }
-
-  async #claimGiven(claims: RootClaims, newest: Checkpoint): Promise<void> {
-    const { checkpoint: given } = this.#options;
-    if (given === undefined) return;
-    try {
-      const note = parseNote(utf8(given));
-      const older = parseCheckpoint(note.text, { allowExtensions: true });
-      if (older.origin !== newest.origin) throw new CairnError("unverified", "another origin");
-      await verifyCheckpointSignatures(this.#crypto, note, older, this.#own);
-      const { size, root } = older;
-      if (size <= newest.size) {
-        claims.add({ size, root, what: "the given checkpoint", code: "checkpoint", place: {} });
-        return;
-      }
-      const what = `the log shows ${newest.size} entries, and the given checkpoint says ${size}`;
-      this.#findings.problem("rollback", `${what}: an older state is shown`, { seq: newest.size });
-    } catch (error) {
-      if (!isCairnError(error)) throw error;
-      const what = `the given checkpoint is not of this log: ${error.message}`;
-      this.#findings.problem("checkpoint", what);
-    }
   }
 
   #report(
@@ -207,31 +176,14 @@ class UrlCheck {
     checkpoint: Checkpoint | undefined,
     walk: TileWalk | undefined,
   ): Report {
-    const problems = this.#findings.problems();
-    const isOk = problems.length === 0;
-    const report = {
-      ok: isOk,
-      verdict: verdictOf(isOk, this.#pinned.length > 0),
-      kind: "log address" as const,
-      target: this.#base,
-      keys: reportKeys(this.#crypto, this.#own),
+    return this.report({
+      origin: checkpoint?.origin,
+      newest: checkpoint,
+      published: checkpoint && { note: parseUtf8(bytes), size: checkpoint.size },
+      firstTime: walk?.firstTime,
+      lastTime: walk?.lastTime,
       entriesChecked: walk?.entries ?? 0,
       filesChecked: walk?.files ?? 1,
-      ...(checkpoint === undefined
-        ? {}
-        : {
-            origin: checkpoint.origin,
-            size: checkpoint.size,
-            root: base64(checkpoint.root),
-            checkpoint: parseUtf8(bytes),
-            checkpointSize: checkpoint.size,
-          }),
-      ...(walk?.firstTime === undefined ? {} : { firstTime: walk.firstTime }),
-      ...(walk?.lastTime === undefined ? {} : { lastTime: walk.lastTime }),
-      problems,
-      notes: this.#findings.notes(),
-      logs: [],
-    };
-    return { ...report, summary: summaryOfLog(report) };
+    });
   }
 }

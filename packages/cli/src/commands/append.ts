@@ -25,7 +25,7 @@ export const appendCommand: CommandSpec = {
     "Records events in a log: through a server (--url, --key), or in a data folder that no other process holds (--data). " +
     "Prints a receipt for each. Refused events are named with their line and cost the others nothing; the exit status is then 2. " +
     "An event with an id may be sent again safely.",
-  settings: ["data", "url", "log", "key", "keyFile"],
+  settings: ["data", "url", "log", "key", "keyFile", "witnessPolicy"],
   options: [
     { flags: "--type <type>", about: "one event from flags: its type, as deployment.finished" },
     { flags: "--actor <id>", about: "who acted" },

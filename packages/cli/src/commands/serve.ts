@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { CairnError } from "@cairnlog/core";
 import type { CairnServer } from "@cairnlog/server";
-import { systemClock } from "@cairnlog/log";
+import { systemClock, type LogOptions } from "@cairnlog/log";
 import { filesStore } from "@cairnlog/store";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import type { Exit } from "../io.ts";
@@ -13,7 +13,10 @@ import { FolderRegistry } from "../folder-registry.ts";
 import { PipeClosed, type Output } from "../output.ts";
 import { describeError } from "../report-error.ts";
 import { asciiJson } from "../safe-text.ts";
+import { startScrubber } from "../scrubbing.ts";
 import type { Settings } from "../settings.ts";
+import { WormCopies } from "../worm-copies.ts";
+import { witnessOptions } from "../witness-settings.ts";
 
 export const serveCommand: CommandSpec = {
   name: "serve",
@@ -28,6 +31,21 @@ export const serveCommand: CommandSpec = {
     "tlsCert",
     "tlsKey",
     "publishInterval",
+    "scrub",
+    "scrubRate",
+    "alarmWebhook",
+    "alarmSecret",
+    "alarmSecretFile",
+    "worm",
+    "wormRetentionDays",
+    "wormInterval",
+    "s3Endpoint",
+    "s3Region",
+    "s3PathStyle",
+    "witnessPolicy",
+    "requireWitnesses",
+    "startWithoutWitnesses",
+    "witnessTimeout",
     "bodyBytesMax",
     "decompressedBytesMax",
     "queueEventsMax",
@@ -38,6 +56,14 @@ export const serveCommand: CommandSpec = {
     {
       line: "cairn serve --data /var/lib/cairn --listen 0.0.0.0:443 --host-name audit.example.com --tls-cert cert.pem --tls-key key.pem",
       about: "serve a network, with TLS",
+    },
+    {
+      line: "cairn serve --worm s3://example-audit/logs --worm-retention-days 400",
+      about: "and keep write-once copies in a bucket with Object Lock",
+    },
+    {
+      line: "cairn serve --witness-policy witnesses.policy --require-witnesses",
+      about: "acknowledge only what a quorum of witnesses has seen",
     },
   ],
   run,
@@ -61,14 +87,27 @@ async function run(context: CommandContext): Promise<Exit> {
       },
     );
   }
-  const logs = new FolderRegistry(store, io.hostName, {
+  const witnesses = witnessOptions(values);
+  const scrubber = startScrubber(values, (line) => output.error(line));
+  const logOptions: LogOptions = {
+    ...(witnesses === undefined ? {} : { witnesses }),
     publishIntervalMs: values.publishInterval,
     limits: { queueEventsMax: values.queueEventsMax, queueBytesMax: values.queueBytesMax },
-    onFailure: (error) => failed.resolve(error),
-  });
+    onFailure: (error) => {
+      // A log that was tampered with signs nothing any more, and says so to everybody who appends. What verifies of it
+      // can still be read, and the alarm be seen.
+      if (error.code === "tampered") output.error(describeError(error));
+      else failed.resolve(error);
+    },
+    onAlarm: (error) => output.error(describeError(error)),
+  };
+  const logs = new FolderRegistry(store, io.hostName, logOptions, scrubber);
   let server: CairnServer | undefined;
+  let worm: WormCopies | undefined;
   try {
-    await logs.openAll();
+    await logs.openAll((line) => output.error(`cairn: ${line}`));
+    const tell = (line: string): void => output.error(`cairn: ${line}`);
+    worm = await WormCopies.start(values, { list: () => logs.list(), store, tell });
     server = await createServer({
       logs,
       keys: keyRing(apiKeysPath(data), systemClock),
@@ -85,7 +124,7 @@ async function run(context: CommandContext): Promise<Exit> {
       if (!(error instanceof PipeClosed)) throw error;
     }
     const ended = await Promise.race([failed.promise, aborted(io.interrupted)]);
-    if (ended === undefined) return await stop(context, server, logs);
+    if (ended === undefined) return await stop(context, server, logs, worm);
     output.error(describeError(ended));
     output.error(
       "cairn: the server ends, so that nothing false is signed. What was acknowledged is safe.",
@@ -96,6 +135,7 @@ async function run(context: CommandContext): Promise<Exit> {
     return 3;
   } finally {
     await server?.stop();
+    await worm?.close();
     await logs.closeAll();
   }
 }
@@ -117,9 +157,11 @@ async function stop(
   { output }: CommandContext,
   server: CairnServer,
   logs: FolderRegistry,
+  worm: WormCopies | undefined,
 ): Promise<0> {
   output.note("Stopping: what was accepted is committed and answered.");
   await server.stop();
+  await worm?.close();
   await logs.closeAll();
   return 0;
 }

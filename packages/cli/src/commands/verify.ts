@@ -1,14 +1,19 @@
 /** `cairn verify`: finds out what it was given, checks all of it, and ends in a clear verdict. */
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { CairnError, utf8 } from "@cairnlog/core";
+import { CairnError, parsePolicy, parseUtf8, type Policy } from "@cairnlog/core";
+import { nodeCrypto } from "@cairnlog/crypto";
+import type * as VerifyModule from "@cairnlog/verify";
 import type { Report } from "@cairnlog/verify";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import { findApiKey, type Configuration } from "../configuration.ts";
 import type { Exit } from "../io.ts";
+import { readArgument, readVkeys, tilesAddress } from "../key-arguments.ts";
 import { asciiJson } from "../safe-text.ts";
 import { progressBar } from "../progress-bar.ts";
 import { printReport } from "../print-report.ts";
+import { bucketOptions } from "../worm-copies.ts";
+
+const bucketPattern = /^s3:\/\//i;
 
 export const verifyCommand: CommandSpec = {
   name: "verify",
@@ -16,20 +21,26 @@ export const verifyCommand: CommandSpec = {
     {
       usage: "[target]",
       about:
-        "a data folder, a log's folder, a URL, a sealed file, a proof, a receipt or a checkpoint (default: the setting data)",
+        "a data folder, a log's folder, a URL, a bucket (s3://…), a sealed file, an evidence file, a proof, a receipt or a checkpoint (default: the setting data)",
     },
   ],
-  summary: "check all of a log, or a proof",
+  summary: "check all of a log, a proof or evidence",
   description:
     "Finds out what it was given and checks all of it: every entry, link of the chain, time, node of the tree, root, signature and seal. " +
-    "It trusts neither the server nor the folder: only the verifier keys that you give it. Without keys it can only say that everything agrees with itself. " +
+    "It trusts neither the server nor the folder: only the verifier keys and the policy that you give it. Without them it can only say that everything agrees with itself; " +
+    "for a file that holds its own keys that proves nothing. " +
     "Exit status: 0 good, 1 not proven, 2 usage, 3 not to be read.",
-  settings: ["data", "log", "key", "keyFile"],
+  settings: ["data", "log", "key", "keyFile", "s3Endpoint", "s3Region", "s3PathStyle"],
   options: [
     {
       flags: "--vkey <key>",
       about: "a verifier key of the log, or a file with one a line; may be repeated",
       isList: true,
+    },
+    {
+      flags: "--policy <path>",
+      about:
+        "a tlog-policy: the log's keys, its witnesses, and the quorum of them that must have cosigned",
     },
     {
       flags: "--checkpoint <path>",
@@ -47,6 +58,14 @@ export const verifyCommand: CommandSpec = {
       line: "cairn verify https://audit.example.com --log payments --key-file reader.key --vkey main.vkeys",
       about: "a server, entry by entry",
     },
+    {
+      line: "cairn verify s3://example-audit/logs --vkey main.vkeys",
+      about: "the write-once copies, by their locked versions",
+    },
+    {
+      line: "cairn verify case-17.evidence --policy audit.policy",
+      about: "evidence, under the witnesses that you trust",
+    },
     { line: "cairn verify 42.tlog-proof --vkey main.vkeys", about: "one proof, without the log" },
   ],
   run,
@@ -56,17 +75,23 @@ async function run({ io, output, config, options, parameters }: CommandContext):
   const { values, origins } = config;
   const target = targetOf(io.cwd, parameters[0] ?? values.data, config);
   const vkeys = options.list("vkey").flatMap((text) => readVkeys(io.cwd, text));
+  const policy = policyOf(io.cwd, options.text("policy"));
+  if (policy !== undefined && bucketPattern.test(target)) {
+    throw new CairnError("usage", "--policy is not for buckets: give the log's keys with --vkey");
+  }
   const [checkpoint, entry] = [options.text("checkpoint"), options.text("entry")];
   const key = findApiKey(config);
   const isNamed = origins.get("log")!.level === "flag";
-  const { verifyTarget } = await import("@cairnlog/verify");
+  const verifyTarget = await verifierOf(target, config, () => io.now());
   let report: Report;
   try {
     report = await verifyTarget(target, {
       ...(vkeys.length === 0 ? {} : { vkeys }),
+      ...(policy === undefined ? {} : { policy }),
+      now: Math.floor(io.now() / 1000),
       ...(checkpoint === undefined
         ? {}
-        : { checkpoint: readArgument(io.cwd, checkpoint, "--checkpoint") }),
+        : { checkpoint: parseUtf8(readArgument(io.cwd, checkpoint, "--checkpoint")) }),
       ...(entry === undefined
         ? {}
         : { entry: withoutNewline(readArgument(io.cwd, entry, "--entry")) }),
@@ -86,11 +111,30 @@ async function run({ io, output, config, options, parameters }: CommandContext):
   return exitOf(report);
 }
 
-/** A path as it is; of a server's address without a path, the place of the log's tiles. */
+function policyOf(cwd: string, path: string | undefined): Policy | undefined {
+  if (path === undefined) return undefined;
+  return parsePolicy(nodeCrypto.sha256, readArgument(cwd, path, "--policy"));
+}
+
+type Verifier = typeof VerifyModule.verifyTarget;
+
+/** Only who verifies a bucket loads what talks to one. */
+async function verifierOf(
+  target: string,
+  { values }: Configuration,
+  now: () => number,
+): Promise<Verifier> {
+  if (!bucketPattern.test(target)) return (await import("@cairnlog/verify")).verifyTarget;
+  const { verifyBucket } = await import("@cairnlog/worm");
+  const s3 = bucketOptions(values);
+  return (place, { now: _, ...options } = {}) => verifyBucket(place, { ...options, s3, now });
+}
+
+/** A path or bucket as it is; of a server's address without a path, the place of the log's tiles. */
 function targetOf(cwd: string, target: string, { values }: Configuration): string {
+  if (bucketPattern.test(target)) return target;
   if (!/^https?:\/\//i.test(target)) return resolve(cwd, target);
-  const isServer = URL.canParse(target) && new URL(target).pathname === "/";
-  return isServer ? `${target.replace(/\/+$/, "")}/logs/${values.log}/` : target;
+  return tilesAddress(target, values.log);
 }
 
 /** What could not be read is neither good nor bad. */
@@ -101,22 +145,6 @@ function exitOf({ ok, problems }: Report): Exit {
 }
 
 /** `cairn get 42 --json > 42.json` writes a line; the entry is what it says. */
-function withoutNewline(text: string): Uint8Array {
-  return utf8(text.replace(/\n$/, ""));
-}
-
-/** A key as it is, or a file that holds one a line. */
-function readVkeys(cwd: string, text: string): string[] {
-  if (/^[^+]+\+[0-9a-f]{8}\+/.test(text)) return [text];
-  const lines = readArgument(cwd, text, "--vkey").split("\n");
-  return lines.map((line) => line.trim()).filter((line) => line !== "");
-}
-
-function readArgument(cwd: string, path: string, flag: string): string {
-  try {
-    return readFileSync(resolve(cwd, path), "utf8");
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CairnError("usage", `${flag}: ${why}`, { cause, place: { path } });
-  }
+function withoutNewline(bytes: Uint8Array): Uint8Array {
+  return bytes.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
 }

@@ -1,0 +1,151 @@
+/** Scenes 2 and 3: the newest hour disappears; the whole past is written anew, and signed with the real keys. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { formatAddCheckpoint } from "@cairnlog/core";
+import { verifyDirectory } from "@cairnlog/verify";
+import { thief } from "./events.ts";
+import { findEntry, replaceHistory, rewriteEntries, stealLog, type StolenLog } from "./forgery.ts";
+import { Application, Monitor } from "./outsiders.ts";
+import { NotNoticed, refusalOf, type Act, type Scene } from "./scene.ts";
+import { Site } from "./site.ts";
+import type { Stage } from "./stage.ts";
+
+const events = 240;
+
+export const deleteHour: Scene = {
+  title: "Delete the newest hour",
+  async play(act, stage) {
+    const site = await Site.make(act, stage, "delete-hour", { events, theftAt: 200 });
+    const { note } = (await site.start()).publishedCheckpoint();
+    await site.cosigned();
+    await site.stop();
+    const stolen = stealLog(site.logFolder, site.origin);
+    // Entry 0 is the log's own; the third hour begins after two thirds of the events.
+    const kept = stolen.entries.slice(0, 1 + (events * 2) / 3);
+    await act.attack(
+      `Root stops the log, cuts off the ${stolen.entries.length - kept.length} entries of the last hour, makes the commit records fit, ` +
+        "and signs a checkpoint of what is left with the log's real keys.",
+    );
+    await replaceHistory(stolen, kept);
+    await verifiesAlone(act, site);
+    await act.finds("cairn verify --checkpoint, with an older note", async () => {
+      const { problems } = await verifyDirectory(site.logFolder, {
+        vkeys: site.vkeys,
+        checkpoint: note,
+      });
+      const rollback = problems.find(({ code }) => code === "rollback");
+      if (rollback === undefined) throw new NotNoticed("it is called good");
+      return rollback.message;
+    });
+    await refusesToStart(act, stage, site);
+    await act.isBlind("the same log, if it had no witnesses", async () => {
+      await site.start({ isWitnessed: false });
+      const { size } = site.log.status();
+      await site.stop();
+      return `it starts with ${size} entries and says nothing`;
+    });
+    await act.limit(
+      "Without witnesses only receipts, kept checkpoints and mirrors know that there was more.",
+    );
+  },
+};
+
+export const rewritePast: Scene = {
+  title: "Rewrite the past, and sign it again with the real keys",
+  async play(act, stage) {
+    const site = await Site.make(act, stage, "rewrite-past", { events, theftAt: 40 });
+    await site.start();
+    const application = new Application(act, site);
+    const receipt = await application.record();
+    await site.cosigned();
+    const { size } = site.log.status();
+    const monitor = await Monitor.open(act, stage, site, "rewrite-past/monitor");
+    await monitor.caughtUp(size);
+    await site.stop();
+    const stolen = stealLog(site.logFolder, site.origin);
+    const at = findEntry(stolen.entries, thief);
+    const rewritten = rewriteEntries(stolen.entries, (seq, event) =>
+      seq === at ? event.replace(thief, "alice.b@example.com") : event,
+    );
+    await act.attack(
+      `Root blames somebody else in entry ${at}, chains and hashes the ${size - at - 1} entries after it anew, and signs the new root ` +
+        "with the log's real Ed25519 and ML-DSA-44 keys.",
+    );
+    const checkpoint = await replaceHistory(stolen, rewritten);
+    await verifiesAlone(act, site);
+    await asksWitness(act, stage, stolen, checkpoint);
+    await refusesToStart(act, stage, site);
+    await act.attack("So root takes the witnesses out of the configuration, and starts the log without them.");
+    await site.start({ isWitnessed: false });
+    act.strike();
+    await act.watches("the monitor", monitor.alarm("fork"));
+    await act.finds("the application's receipt", async () => {
+      const { message } = await refusalOf(receipt.full(), "unverified");
+      return message;
+    });
+    const [evidence] = stage.evidenceAgainst(site.origin);
+    if (evidence === undefined) throw new NotNoticed("the witness kept nothing");
+    await act.leaves(`${stage.shown(stage.witnesses[0]!.folder)}/witness.db`, [
+      `${evidence.kind}: two roots of ${evidence.size} entries, both under the log's own key`,
+      ...rootsOf(evidence.held, evidence.note),
+    ]);
+    await act.leaves(stage.shown(monitor.alarmsFile), [firstLine(monitor.alarmsFile)]);
+    await act.limit(
+      "cairn verify remembers nothing: give it a checkpoint that you kept, or a policy, or let a monitor remember.",
+    );
+  },
+};
+
+/** All that is on the disk agrees, and is signed by the right keys. */
+async function verifiesAlone(act: Act, site: Site): Promise<void> {
+  await act.isBlind("cairn verify, with the right keys", async () => {
+    const { verdict, size } = await verifyDirectory(site.logFolder, { vkeys: site.vkeys });
+    return `${verdict}: ${size} entries, whole and signed`;
+  });
+}
+
+/** The attacker tries to get a cosignature for what was made up. */
+async function asksWitness(
+  act: Act,
+  stage: Stage,
+  { entries }: StolenLog,
+  checkpoint: string,
+): Promise<void> {
+  const { url } = stage.witnesses[0]!;
+  const ask = async (oldSize: number): Promise<string> => {
+    const body = formatAddCheckpoint({ oldSize, proof: [], checkpoint });
+    const response = await fetch(`${url}/add-checkpoint`, { method: "POST", body });
+    const answer = (await response.text()).trim();
+    if (response.ok) throw new NotNoticed("the witness cosigned it");
+    return `${response.status} ${answer}`;
+  };
+  await act.finds("the witness, asked for a cosignature", async () => {
+    const [asNew, asKnown] = [await ask(0), await ask(entries.length)];
+    return `as if it were new: ${asNew}. As it is: ${asKnown}`;
+  });
+}
+
+/** The log as its operator has set it up does not start, and keeps what the witness said. */
+export async function refusesToStart(act: Act, stage: Stage, site: Site): Promise<void> {
+  await act.finds("the log's own start, which asks the witnesses", async () => {
+    const { message } = await refusalOf(site.start(), "tampered");
+    await site.stop();
+    return message.replace(/\. Keep the log's folder.*$/s, ".");
+  });
+  const folder = join(site.logFolder, "evidence");
+  const [name] = readdirSync(folder);
+  if (name === undefined) throw new NotNoticed("no evidence was kept");
+  const kept = JSON.parse(readFileSync(join(folder, name), "utf8")) as Record<string, unknown>;
+  const { witness, claim, ourSize, status } = kept;
+  await act.leaves(stage.shown(join(folder, name)), [
+    JSON.stringify({ witness, claim, ourSize, status }),
+  ]);
+}
+
+function rootsOf(...notes: readonly string[]): string[] {
+  return notes.map((note) => `root ${note.split("\n")[2]!}`);
+}
+
+export function firstLine(path: string): string {
+  return readFileSync(path, "utf8").split("\n", 1)[0]!;
+}

@@ -1,0 +1,143 @@
+/** Who watches from outside: a monitor with the auditor's policy, and the application that writes to the log. */
+import { appendFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CairnClient, type LoggedReceipt } from "@cairnlog/client";
+import { nodeCrypto } from "@cairnlog/crypto";
+import { Fetcher } from "@cairnlog/verify";
+import { Follower, FollowFile, Watch, type WatchAlarm } from "@cairnlog/witness";
+import { asciiJson } from "../safe-text.ts";
+import { everydayEvent } from "./events.ts";
+import type { Act } from "./scene.ts";
+import type { Site } from "./site.ts";
+import type { Stage } from "./stage.ts";
+
+export interface MonitorOptions {
+  /** Where it looks; default: at the site. */
+  readonly tiles?: string;
+  readonly staleAfterMs?: number;
+  readonly unreachableAfterMs?: number;
+}
+
+const lookMs = 20;
+
+/** `cairn monitor`, with shorter intervals. */
+export class Monitor {
+  /** Where it keeps its memory, and its alarms. */
+  readonly folder: string;
+  readonly alarms: WatchAlarm[] = [];
+  readonly #onChange = new Set<() => void>();
+  #size = 0;
+  #standing: readonly string[] = [];
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Watches until the scene is over. Remembers what a monitor of that name has seen. */
+  static async open(
+    act: Act,
+    stage: Stage,
+    site: Site,
+    name: string,
+    options: MonitorOptions = {},
+  ): Promise<Monitor> {
+    const { tiles = site.tiles, staleAfterMs = 180_000, unreachableAfterMs = 60_000 } = options;
+    const monitor = new Monitor(join(stage.folder, name));
+    mkdirSync(monitor.folder, { recursive: true });
+    const over = new AbortController();
+    const signal = AbortSignal.any([over.signal, act.signal]);
+    const policy = stage.auditPolicy(site.vkeys);
+    const follower = await Follower.open({
+      source: new Fetcher(tiles, { signal, attempts: 1 }),
+      crypto: nodeCrypto,
+      policy,
+      memory: new FollowFile(monitor.folder),
+      signal,
+      now: Date.now,
+    });
+    const watch = new Watch({
+      follower,
+      policy,
+      target: tiles,
+      now: Date.now,
+      intervalMs: lookMs,
+      staleAfterMs,
+      unreachableAfterMs,
+      sleep: (ms, until) => sleep(ms, undefined, { signal: until }).catch(() => undefined),
+      onAlarm: async (alarm) => {
+        appendFileSync(join(monitor.folder, "alarms.ndjson"), `${asciiJson(alarm)}\n`);
+        if (alarm.kind === "alarm") monitor.alarms.push(alarm);
+        monitor.#changed();
+      },
+      onLook: ({ size, alarms }) => {
+        monitor.#size = size;
+        monitor.#standing = alarms;
+        monitor.#changed();
+      },
+    });
+    const running = watch.run(signal);
+    // Whoever waits for the monitor hears of its failure when the scene ends.
+    running.catch(() => undefined);
+    act.defer(async () => {
+      over.abort();
+      await running;
+    });
+    return monitor;
+  }
+
+  /** Resolves when it has verified so many entries, and nothing is wrong. */
+  caughtUp(size: number): Promise<void> {
+    return this.#until(() => this.#size >= size && this.#standing.length === 0);
+  }
+
+  /** The alarm of this kind, once it is raised: what the monitor says. */
+  async alarm(code: WatchAlarm["code"]): Promise<string> {
+    const find = (): WatchAlarm | undefined => this.alarms.find((alarm) => alarm.code === code);
+    await this.#until(() => find() !== undefined);
+    return `${code}: ${find()!.message}`;
+  }
+
+  get alarmsFile(): string {
+    return join(this.folder, "alarms.ndjson");
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onChange.add(resolve);
+      await promise;
+      this.#onChange.delete(resolve);
+    }
+  }
+
+  #changed(): void {
+    for (const resolve of this.#onChange) resolve();
+  }
+}
+
+/** An application with the SDK, which was given the log's keys. */
+export class Application {
+  readonly #client: CairnClient;
+  #events = 0;
+
+  constructor(act: Act, site: Site) {
+    this.#client = new CairnClient({
+      url: site.url,
+      key: site.key,
+      vkeys: site.vkeys,
+      loadCrypto: () => Promise.resolve(nodeCrypto),
+      onError: () => undefined,
+    });
+    act.defer(() => this.#client.close());
+  }
+
+  record(): Promise<LoggedReceipt> {
+    return this.#client.log(everydayEvent(this.#events++));
+  }
+
+  /** The tlog-proof that a receipt grows up to, as text. */
+  proof(seq: number): Promise<string> {
+    return this.#client.proof(seq);
+  }
+}

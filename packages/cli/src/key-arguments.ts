@@ -1,0 +1,28 @@
+/** Arguments that name files: verifier keys, policies, checkpoints. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { CairnError } from "@cairnlog/core";
+
+/** A verifier key as it is, or a file that holds one a line. */
+export function readVkeys(cwd: string, text: string): string[] {
+  if (/^[^+]+\+[0-9a-f]{8}\+/.test(text)) return [text];
+  const lines = new TextDecoder().decode(readArgument(cwd, text, "--vkey")).split("\n");
+  return lines.map((line) => line.trim()).filter((line) => line !== "");
+}
+
+/** The file that `flag` names. "usage" where it cannot be read. */
+export function readArgument(cwd: string, path: string, flag: string): Uint8Array {
+  try {
+    return readFileSync(resolve(cwd, path));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CairnError("usage", `${flag}: ${why}`, { cause, place: { path } });
+  }
+}
+
+/** Where a log's tiles lie: an address as it is; of a server's without a path, the place of the log there. */
+export function tilesAddress(url: string, log: string): string {
+  const isServer = URL.canParse(url) && new URL(url).pathname === "/";
+  const base = url.replace(/\/checkpoint$/, "").replace(/\/+$/, "");
+  return isServer ? `${base}/logs/${log}/` : `${base}/`;
+}
