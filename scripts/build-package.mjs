@@ -31,6 +31,7 @@ const doors = [
   "core",
   "crypto",
   "log",
+  "page",
   "scrub",
   "server",
   "simd",

@@ -33,6 +33,12 @@ const steps = [
     args: ["scripts/build-simd.mjs", "--check"],
     fix: "node scripts/build-simd.mjs",
   },
+  {
+    name: "page",
+    tool: "node",
+    args: ["scripts/build-page.mjs", "--check"],
+    fix: "node scripts/build-page.mjs",
+  },
   { name: "exports", tool: "knip", args: ["--no-progress", "--no-config-hints"] },
   {
     name: "style and docs",

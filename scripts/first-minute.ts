@@ -56,7 +56,7 @@ async function firstMinute(): Promise<number> {
   let server: CairnServer | undefined;
   try {
     const isNew = !existsSync(join(data, logName));
-    await registry.openAll();
+    await registry.openAll((line) => console.error(line));
     const log =
       registry.get(logName) ??
       (await registry.create({ name: logName, origin: defaultOrigin(hostname(), logName) }));

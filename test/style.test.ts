@@ -20,7 +20,20 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   scrub: ["core", "crypto", "log", "store", "verify"],
   server: ["core", "crypto", "store", "log", "verify", "scrub", "worm"],
   client: ["core", "crypto"],
-  cli: ["core", "crypto", "store", "log", "verify", "witness", "worm", "scrub", "server", "client"],
+  page: ["core"],
+  cli: [
+    "core",
+    "crypto",
+    "store",
+    "log",
+    "verify",
+    "witness",
+    "worm",
+    "scrub",
+    "server",
+    "client",
+    "page",
+  ],
 };
 
 /**

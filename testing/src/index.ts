@@ -1,4 +1,5 @@
 /** What several packages' tests share. Never part of what is published. */
+export { missingChromium, startChromium, type Browser, type BrowserPage } from "./chromium.ts";
 export { FakeS3, type FakeVersion, type FakeS3Options, type S3Lie } from "./fake-s3.ts";
 export { ManualClock } from "./manual-clock.ts";
 export { missingSeaweed, startSeaweed, type Seaweed } from "./seaweed.ts";

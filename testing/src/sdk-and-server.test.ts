@@ -1,9 +1,11 @@
 /**
  * Goal: the SDK and the real server agree on every byte of docs/spec/http.md: receipts verify under
- * the log's pinned key, refusals come back event by event, reading gives what was written.
+ * the log's pinned key, refusals come back event by event, reading gives what was written, receipts
+ * become witnessed proofs, and a history that was rewritten behind them is noticed.
  *
  * Method: a server over a log in memory, on a free port of loopback; the network breaks by a
- * `fetch` that loses the answers of requests which were recorded.
+ * `fetch` that loses the answers of requests which were recorded. A second history under the same
+ * key is a copy of a log's folder that goes another way.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

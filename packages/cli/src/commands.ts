@@ -2,6 +2,7 @@
 import type { CommandSpec } from "./command.ts";
 import { appendCommand } from "./commands/append.ts";
 import { configPrintCommand, configSchemaCommand } from "./commands/config.ts";
+import { demoAttackCommand } from "./commands/demo.ts";
 import { doctorStoreCommand } from "./commands/doctor-store.ts";
 import { evidenceCommand } from "./commands/evidence.ts";
 import { getCommand } from "./commands/get.ts";
@@ -46,6 +47,7 @@ export const commands: readonly CommandSpec[] = [
   logsCreateCommand,
   logsShowCommand,
   doctorStoreCommand,
+  demoAttackCommand,
   configPrintCommand,
   configSchemaCommand,
 ];

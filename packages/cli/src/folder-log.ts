@@ -115,6 +115,15 @@ export class FolderLog implements LogView {
     return { from, to: until, proof: consistencyProof(sha256, from, until, read).map(base64) };
   }
 
+  async publishedCheckpoint(): Promise<string> {
+    return (await readPublished(this.#reader, this.#settings)).note;
+  }
+
+  /** A folder's proofs always are; nobody who could be waited for is asked. */
+  publishedProof(seq: number): Promise<string> {
+    return this.proof(seq);
+  }
+
   async #proven(seq: number): Promise<{ bytes: Uint8Array; proof: Hash[]; note: string }> {
     const size = await this.#size();
     if (seq >= size) throw this.#noEntry(seq, size);

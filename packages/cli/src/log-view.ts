@@ -45,6 +45,10 @@ export interface LogView {
   /** `{origin, seq, leafHash, proof, checkpoint, entry}` as JSON text. */
   receipt(seq: number): Promise<string>;
   consistency(from: number, to: number | undefined): Promise<ConsistencyProof>;
+  /** The published checkpoint: a signed note with all the log's signatures, and its witnesses'. */
+  publishedCheckpoint(): Promise<string>;
+  /** C2SP tlog-proof under the published checkpoint; waits some seconds, then "unavailable". */
+  publishedProof(seq: number): Promise<string>;
 }
 
 export interface ConsistencyProof {

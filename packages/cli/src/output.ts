@@ -12,9 +12,15 @@ export class PipeClosed extends Error {
   override readonly name = "PipeClosed";
 }
 
-export type Style = "good" | "bad" | "dim" | "bold";
+export type Style = "good" | "bad" | "warn" | "dim" | "bold";
 
-const styles: Readonly<Record<Style, string>> = { good: "32", bad: "31", dim: "2", bold: "1" };
+const styles: Readonly<Record<Style, string>> = {
+  good: "32",
+  bad: "31",
+  warn: "33",
+  dim: "2",
+  bold: "1",
+};
 const clearLine = "\r\u001b[K";
 
 export class Output {

@@ -29,6 +29,8 @@ import {
 const attemptsMax = 8;
 const defaultRetryMs = 1000;
 const waitSeconds = 30;
+// A checkpoint is published each second, and then waits for its witnesses.
+const publishedWaitSeconds = 10;
 
 export class ServerLog implements LogView, LogSink {
   readonly place: string;
@@ -85,6 +87,15 @@ export class ServerLog implements LogView, LogSink {
       throw new CairnError("unavailable", "the server's answer is not a consistency proof");
     }
     return { from, to: answer["to"], proof };
+  }
+
+  publishedCheckpoint(): Promise<string> {
+    return this.#get("/checkpoint?kind=published");
+  }
+
+  publishedProof(seq: number): Promise<string> {
+    const query = `checkpoint=published&wait=${publishedWaitSeconds}`;
+    return this.#get(`/events/${seq}/proof?${query}`, { accept: "text/plain" });
   }
 
   async append(body: EventBody, receipt: "full" | "short"): Promise<Answer> {

@@ -84,7 +84,7 @@ export const settingTable = {
     { default: "on" },
   ),
   scrubRate: setting(bytesType, "Bytes that are re-read in a second, at most, of all logs.", {
-    default: "4MiB",
+    default: "6MiB",
   }),
   alarmWebhook: setting(
     urlType,

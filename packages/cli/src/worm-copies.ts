@@ -4,6 +4,7 @@
  */
 import { CairnError, isCairnError } from "@cairnlog/core";
 import { systemClock, type Log } from "@cairnlog/log";
+import type { Companion, Figure } from "@cairnlog/server";
 import type { LogReader, Store } from "@cairnlog/store";
 import type * as WormModule from "@cairnlog/worm";
 import type { Bucket, WormCopier, WormStatus } from "@cairnlog/worm";
@@ -22,7 +23,7 @@ type Worm = typeof WormModule;
 const lookMs = 5_000;
 const dayMs = 24 * 3_600_000;
 
-export class WormCopies {
+export class WormCopies implements Companion {
   readonly #worm: Worm;
   readonly #bucket: Bucket;
   readonly #settings: Settings;
@@ -74,6 +75,27 @@ export class WormCopies {
     return [...this.#copiers.values()]
       .map(({ copier }) => copier.status())
       .sort((a, b) => (a.log < b.log ? -1 : 1));
+  }
+
+  trouble(): string | undefined {
+    return this.statuses()
+      .map(this.#worm.findWormTrouble)
+      .find((each) => each !== undefined);
+  }
+
+  figures(): Figure[] {
+    const statuses = this.statuses();
+    const { wormGauges, wormTotals } = this.#worm;
+    const figure = (kind: Figure["kind"], [name, help, read]: (typeof wormGauges)[0]): Figure => ({
+      name,
+      help,
+      kind,
+      values: statuses.map((status) => ({ log: status.log, value: read(status) })),
+    });
+    return [
+      ...wormGauges.map((each) => figure("gauge", each)),
+      ...wormTotals.map((each) => figure("counter", each)),
+    ];
   }
 
   /** Copies the last checkpoints, as far as that goes quickly. The logs are still open. */

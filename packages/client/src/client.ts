@@ -7,16 +7,21 @@
  * every rejection does. Whoever awaits the promise gets the rejection as usual.
  */
 import { CairnError, isCairnError, type CairnEvent, type Crypto } from "@cairnlog/core";
+import { consoleAlarm, type KeepEvidence, type OnAlarm } from "./alarm.ts";
 import { gzipBytesMinDefault } from "./attempt.ts";
+import type { CheckpointClaim } from "./checkpoint-claim.ts";
+import type { ClientMemory } from "./client-memory.ts";
 import { EventIds } from "./event-id.ts";
 import { renderEventLine, type EventLine } from "./event-line.ts";
 import { consoleReporter, type OnError } from "./failure-report.ts";
 import { systemClock, systemRandom, type Clock, type Random } from "./platform.ts";
+import { PublishedLog } from "./published-log.ts";
 import { Reading, type EntriesOptions, type LoggedEntry, type LogInfo } from "./reading.ts";
-import type { LoggedReceipt } from "./receipt.ts";
-import { Sender, unsent } from "./sender.ts";
+import { ReceiptWatch, type WatchCounts } from "./receipt-watch.ts";
+import type { LoggedReceipt, ReceiptFields, ReceiptSource } from "./receipt.ts";
+import { Sender, unsent, type SenderOptions } from "./sender.ts";
 import { Transport, type Fetch } from "./transport.ts";
-import { Trust, type CheckpointClaim } from "./trust.ts";
+import { Trust } from "./trust.ts";
 
 export interface CairnClientOptions {
   /** Where the server is: `https://audit.example.com`. */
@@ -31,6 +36,26 @@ export interface CairnClientOptions {
    * forks is noticed.
    */
   readonly vkeys?: readonly string[];
+  /**
+   * Whom you trust, as a C2SP tlog-policy: the log's keys, its witnesses, and which of them are a
+   * quorum. Must reach you another way too. Its log keys count like `vkeys`.
+   */
+  readonly policy?: string;
+  /**
+   * How long a receipt may wait until the log has published what contains it, cosigned by the
+   * policy's quorum, before an alarm is raised. Checked in the background where keys or a policy are
+   * given. Default: 10,000 ms; `Infinity` for no such check.
+   */
+  readonly witnessedWithinMs?: number;
+  /**
+   * Hears when receipts do not become witnessed checkpoints, or the log contradicts itself. Default:
+   * the console.
+   */
+  readonly onAlarm?: OnAlarm;
+  /** Is given each alarm's signed checkpoints as JSON text, to be kept where they cannot be lost. */
+  readonly keepEvidence?: KeepEvidence;
+  /** Where the newest verified checkpoints survive a restart. Default: nowhere. */
+  readonly memory?: ClientMemory;
   /** Most events in one request. Default: 500. */
   readonly batchEventsMax?: number;
   /** Most bytes in one request, before compression. Default: 4 MiB. */
@@ -93,8 +118,11 @@ export interface ClientStatus {
   readonly failingSince: Date | undefined;
   /** Of the last attempt, while failing. */
   readonly lastError: CairnError | undefined;
+  /** How the receipts are doing; undefined where nobody watches them. */
+  readonly watch: WatchCounts | undefined;
 }
 
+const witnessedWithinMsDefault = 10_000;
 const closeTimeoutMsDefault = 30_000;
 
 export class CairnClient {
@@ -102,6 +130,8 @@ export class CairnClient {
   readonly #ids: EventIds;
   readonly #sender: Sender;
   readonly #reading: Reading;
+  readonly #published: PublishedLog;
+  readonly #watch: ReceiptWatch | undefined;
   #closed: Promise<void> | undefined;
 
   /** Throws "usage" for options that cannot work. Opens no connection. */
@@ -115,17 +145,25 @@ export class CairnClient {
       clock,
       timeoutMs: positive("requestTimeoutMs", options.requestTimeoutMs ?? 30_000),
     });
-    const trust = new Trust(options.vkeys ?? [], options.loadCrypto ?? loadWebCrypto);
+    const trust = new Trust({
+      vkeys: options.vkeys ?? [],
+      policy: options.policy,
+      loadCrypto: options.loadCrypto ?? loadWebCrypto,
+      onLoad: async () => this.#watch?.load(),
+      onConflict: (conflict) => this.#watch?.conflict(conflict),
+    });
     const path = `/v1/logs/${encodeURIComponent(options.log ?? "main")}`;
     this.#clock = clock;
     this.#ids = new EventIds(random);
     this.#reading = new Reading(transport, trust, path);
-    this.#sender = new Sender(
-      senderOptions(options, `${path}/events?receipt=short`, clock, random),
-      transport,
-      trust,
-      ({ seq, leafHash }, event) => this.#reading.receipt({ seq, leafHash, event }),
-    );
+    this.#published = new PublishedLog(transport, trust, path);
+    this.#watch = openWatch(options, clock, this.#published, trust);
+    const senderOptions = {
+      ...sendingOptions(options, `${path}/events?receipt=short`, clock, random),
+      onCheckpoint: (claim: CheckpointClaim) => this.#watch?.add(claim),
+      receiptSource: (fields: ReceiptFields, event: string) => this.#sourceOf(fields, event),
+    };
+    this.#sender = new Sender(senderOptions, transport, trust);
   }
 
   /**
@@ -154,8 +192,9 @@ export class CairnClient {
 
   /**
    * Takes no more events, and flushes. What is left after `timeoutMs` (30 s) is rejected with
-   * "unavailable", and then `close` rejects too. Call it when a signal ends the process: signals
-   * are not caught by the client.
+   * "unavailable", and then `close` rejects too. Receipts that wait to be published are waited for
+   * too, within that time; an alarm tells of what is not. Call it when a signal ends the process:
+   * signals are not caught by the client.
    */
   close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#closed ??= this.#close(options.timeoutMs ?? closeTimeoutMsDefault);
@@ -169,7 +208,7 @@ export class CairnClient {
   status(): ClientStatus {
     const { failingSinceMs, ...counts } = this.#sender.counts;
     const failingSince = failingSinceMs === undefined ? undefined : new Date(failingSinceMs);
-    return { ...counts, failingSince };
+    return { ...counts, failingSince, watch: this.#watch?.counts };
   }
 
   /** The log's description. */
@@ -205,7 +244,19 @@ export class CairnClient {
     });
   }
 
+  #sourceOf({ seq, leafHash, checkpoint }: ReceiptFields, event: string): ReceiptSource {
+    const expected = { seq, leafHash, event };
+    return {
+      full: () => this.#reading.receipt(expected),
+      witnessed: () =>
+        this.#reading.witnessed(expected, checkpoint, this.#published, (conflict) =>
+          this.#watch?.conflict(conflict),
+        ),
+    };
+  }
+
   async #close(timeoutMs: number): Promise<void> {
+    const closesAtMs = this.#clock.now() + timeoutMs;
     const giveUp = (): void => {
       const { queuedEvents, lastError } = this.#sender.counts;
       late = new CairnError(
@@ -219,16 +270,37 @@ export class CairnClient {
     const cancel = this.#clock.after(timeoutMs, giveUp, { keepsAlive: true });
     await this.#sender.flush();
     cancel();
+    await this.#watch?.close(Math.max(0, closesAtMs - this.#clock.now()));
     if (late !== undefined) throw late;
   }
 }
 
-function senderOptions(
+/** Undefined where nothing could be verified, or nobody wants it. */
+function openWatch(
+  options: CairnClientOptions,
+  clock: Clock,
+  log: PublishedLog,
+  trust: Trust,
+): ReceiptWatch | undefined {
+  const { keepEvidence, memory } = options;
+  const withinMs = positive(
+    "witnessedWithinMs",
+    options.witnessedWithinMs ?? witnessedWithinMsDefault,
+  );
+  if (trust.origin === undefined || withinMs === Number.POSITIVE_INFINITY) {
+    if (memory === undefined) return undefined;
+    throw new CairnError("usage", "`memory` needs `policy` or `vkeys`, and a `witnessedWithinMs`");
+  }
+  const onAlarm = contained(options.onAlarm ?? consoleAlarm((text) => console.error(text)));
+  return new ReceiptWatch({ clock, withinMs, onAlarm, keepEvidence, memory }, log, trust);
+}
+
+function sendingOptions(
   options: CairnClientOptions,
   path: string,
   clock: Clock,
   random: Random,
-): ConstructorParameters<typeof Sender>[0] {
+): Omit<SenderOptions, "onCheckpoint" | "receiptSource"> {
   const word = new Uint8Array(4);
   return {
     path,
@@ -264,13 +336,13 @@ function defaultReporter(clock: Clock): OnError {
 }
 
 /**
- * An `onError` that throws must not stop the sender; its error goes where errors of event listeners
+ * A listener that throws must not stop the client; its error goes where errors of event listeners
  * go.
  */
-function contained(onError: OnError): OnError {
-  return (error, report) => {
+function contained<T extends unknown[]>(listener: (...given: T) => void): (...given: T) => void {
+  return (...given) => {
     try {
-      onError(error, report);
+      listener(...given);
     } catch (thrown) {
       queueMicrotask(() => {
         throw thrown;

@@ -62,10 +62,7 @@ export function readKeys({ sha256 }: Crypto, pinned: Pinned): PinnedKeys {
   }
   const vkeys = policy.logs.map(({ vkey }) => vkey).filter(({ name }) => name === origin);
   if (!vkeys.some((vkey) => vkey.type === signatureTypes.ed25519)) {
-    throw new CairnError(
-      "usage",
-      "pin the log's Ed25519 key: it is the one that signs receipts",
-    );
+    throw new CairnError("usage", "pin the log's Ed25519 key: it is the one that signs receipts");
   }
   return { vkeys, policy };
 }

@@ -12,7 +12,9 @@ import {
   parseUtf8,
   utf8,
 } from "@cairnlog/core";
+import type { CheckpointClaim, Conflict } from "./checkpoint-claim.ts";
 import { isObject } from "./problem.ts";
+import type { PublishedLog } from "./published-log.ts";
 import { parseJson, type Transport } from "./transport.ts";
 import {
   conflictError,
@@ -63,6 +65,9 @@ export interface LogInfo {
   readonly publishedSize: number;
 }
 
+/** A checkpoint is published each second, and then waits for its witnesses. */
+const witnessedWaitSeconds = 10;
+
 export class Reading {
   readonly #transport: Transport;
   readonly #trust: Trust;
@@ -106,6 +111,33 @@ export class Reading {
       headers: { accept: "application/json" },
     });
     return await this.#trust.receipt(parseJson(text), expected);
+  }
+
+  /**
+   * The proof that a receipt has become, held to the checkpoint that it was given under. `onConflict`
+   * hears where the two contradict each other, before this rejects.
+   */
+  async witnessed(
+    expected: ReceiptExpectation,
+    receiptCheckpoint: string,
+    log: PublishedLog,
+    onConflict: (conflict: Conflict) => void,
+  ): Promise<WitnessedProof> {
+    const { seq } = expected;
+    // Without keys this says so before anything is fetched.
+    const known = await this.#trust.pinnedCheckpoint(receiptCheckpoint);
+    const { text } = await this.#transport.get(
+      `${this.#path}/events/${seq}/proof?checkpoint=published&wait=${witnessedWaitSeconds}`,
+      { headers: { accept: "text/plain" }, waitMs: witnessedWaitSeconds * 1000 },
+    );
+    const shown = await this.#trust.witnessedProof(text, expected);
+    const conflict = await log.findConflict([known], shown);
+    if (conflict !== undefined) {
+      onConflict(conflict);
+      throw conflictError(conflict);
+    }
+    const { origin, size, note: checkpoint, witnesses } = shown;
+    return { origin, seq, text, size, checkpoint, witnesses };
   }
 
   async *entries(options: EntriesOptions): AsyncGenerator<LoggedEntry, void> {

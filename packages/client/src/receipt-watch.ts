@@ -9,8 +9,9 @@
  * Not here: that an event is in the tree of its receipt's checkpoint, which `LoggedReceipt.full` and
  * `LoggedReceipt.witnessed` prove for one event at a time.
  *
- * Invariants: nothing is forgotten before it was found good or an alarm told of it; each kind of
- * alarm is raised once until all is well again; a contradiction never replaces what is remembered.
+ * Invariants: nothing is forgotten before it was found good or an alarm told of it; a passing alarm
+ * is raised once until all is well again, a contradiction once for all; and what contradicts never
+ * takes the place of what is remembered.
  */
 import { CairnError, isCairnError } from "@cairnlog/core";
 import { alarmOfConflict, formatAlarm } from "./alarm.ts";
@@ -33,8 +34,7 @@ export interface ReceiptWatchOptions {
   readonly withinMs: number;
   /** Must not throw. */
   readonly onAlarm: OnAlarm;
-  /** Must not throw. */
-  readonly keepEvidence: (evidence: string, alarm: Alarm) => void;
+  readonly keepEvidence: KeepEvidence | undefined;
   readonly memory: ClientMemory | undefined;
 }
 
@@ -58,6 +58,8 @@ const lookEveryMs = 1000;
 const alarmedLookEveryMs = 30_000;
 /** About 2 MiB of notes: more than a log gives out in the ten seconds that it has. */
 const waitingMax = 4096;
+/** Over as soon as a look finds all well. Two signed notes that contradict each other always will. */
+const passingCodes = ["late", "unwitnessed"] as const;
 
 export class ReceiptWatch {
   readonly #options: ReceiptWatchOptions;
@@ -72,6 +74,8 @@ export class ReceiptWatch {
   /** Why the last look did not do. */
   #failure: { readonly code: "late" | "unwitnessed"; readonly message: string } | undefined;
   readonly #raised = new Set<AlarmCode>();
+  /** True from an alarm of the log's making until a look finds all well. */
+  #isAlarmed = false;
   #looking: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   /**
@@ -113,11 +117,11 @@ export class ReceiptWatch {
       return;
     }
     if (this.#waiting.length === waitingMax) {
-      this.#raiseLate("more checkpoints of receipts wait for it than are kept");
+      this.#raiseLate("More checkpoints of receipts wait than can be kept");
       this.#waiting.shift();
     }
     // The timer that runs was set before: its end is the moment from which time counts for this one.
-    const sinceMs = this.#awakeMs + (this.#cancelTimer === undefined ? 0 : lookEveryMs);
+    const sinceMs = this.#awakeMs + (this.#cancelTimer === undefined ? 0 : this.#lookEveryMs);
     this.#waiting.push({ claim, sinceMs });
     this.#schedule();
   }
@@ -141,15 +145,15 @@ export class ReceiptWatch {
     });
     while (this.#waiting.length > 0 && !this.#isStopped) {
       await Promise.race([this.#look(), over]);
-      if (this.#waiting.length === 0 || this.#raised.size > 0) break;
+      if (this.#waiting.length === 0 || this.#isAlarmed) break;
       await Promise.race([this.#pause(), over]);
     }
     this.#isStopped = true;
-    cancel();
     this.#cancelTimer?.();
-    if (this.#waiting.length > 0) this.#raiseLate("the client was closed");
+    if (this.#waiting.length > 0 && !this.#isAlarmed) this.#raiseLate("The client was closed");
     this.#remember();
     await Promise.race([this.#saving, over]);
+    cancel();
     this.#abort.abort(new CairnError("unavailable", "the client was closed"));
     this.#waiting = [];
   }
@@ -157,7 +161,7 @@ export class ReceiptWatch {
   #pause(): Promise<void> {
     return new Promise((resolve) => {
       const { clock } = this.#options;
-      this.#cancelTimer = clock.after(lookEveryMs, resolve, { keepsAlive: true });
+      this.#cancelTimer = clock.after(this.#lookEveryMs, resolve, { keepsAlive: true });
     });
   }
 
@@ -165,16 +169,26 @@ export class ReceiptWatch {
     const first = this.#waiting[0];
     if (first === undefined || this.#cancelTimer !== undefined || this.#isStopped) return;
     const { clock, withinMs } = this.#options;
-    const leftMs = first.sinceMs + withinMs - this.#awakeMs;
-    const isAlarmed = this.#raised.size > 0;
-    const ms = isAlarmed ? alarmedLookEveryMs : Math.min(lookEveryMs, Math.max(0, leftMs));
+    const leftMs = Math.max(0, first.sinceMs + withinMs - this.#awakeMs);
+    const ms = this.#isAlarmed ? alarmedLookEveryMs : Math.min(this.#lookEveryMs, leftMs);
     this.#cancelTimer = clock.after(ms, () => {
       this.#cancelTimer = undefined;
       this.#awakeMs += ms;
-      if (this.#isOverdue) this.#raiseLate(`${withinMs} ms have passed`);
-      void this.#look();
-      this.#schedule();
+      this.#tick();
     });
+  }
+
+  #tick(): void {
+    if (this.#waiting.length === 0) return;
+    this.#remember();
+    if (this.#isOverdue) this.#raiseLate(`${this.#options.withinMs} ms have passed`);
+    void this.#look();
+    this.#schedule();
+  }
+
+  /** A shorter patience must still be enough for a look or two. */
+  get #lookEveryMs(): number {
+    return Math.min(lookEveryMs, this.#options.withinMs / 2);
   }
 
   get #isOverdue(): boolean {
@@ -220,8 +234,18 @@ export class ReceiptWatch {
     this.#witnessed = shown;
     const good = new Set(covered);
     this.#waiting = this.#waiting.filter((each) => !good.has(each));
-    if (!this.#isOverdue) this.#raised.clear();
     this.#remember();
+    if (!this.#isOverdue) this.#allWell();
+  }
+
+  #allWell(): void {
+    for (const code of passingCodes) this.#raised.delete(code);
+    if (!this.#isAlarmed) return;
+    this.#isAlarmed = false;
+    // The timer that runs is the slow one.
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#schedule();
   }
 
   #raiseLate(when: string): void {
@@ -251,8 +275,19 @@ export class ReceiptWatch {
   #raise(alarm: Alarm): void {
     if (this.#raised.has(alarm.code)) return;
     this.#raised.add(alarm.code);
-    this.#options.keepEvidence(formatAlarm(alarm), alarm);
+    if (alarm.code !== "memory") {
+      this.#isAlarmed = true;
+      void this.#keep(alarm);
+    }
     this.#options.onAlarm(alarm);
+  }
+
+  async #keep(alarm: Alarm): Promise<void> {
+    try {
+      await this.#options.keepEvidence?.(formatAlarm(alarm), alarm);
+    } catch (error) {
+      this.#raiseMemory("the evidence of an alarm cannot be kept", error);
+    }
   }
 
   async #load(): Promise<void> {
@@ -269,7 +304,10 @@ export class ReceiptWatch {
       this.#trust.resume(claim);
       this.add(claim);
     } catch (error) {
-      this.#raiseMemory("read: a rollback before this start would not be noticed", error);
+      const what =
+        "what was remembered of the log cannot be read, so that a rollback before this start " +
+        "would not be noticed";
+      this.#raiseMemory(what, error);
     }
   }
 
@@ -283,14 +321,15 @@ export class ReceiptWatch {
     this.#saved = text;
     this.#saving = this.#saving
       .then(() => memory.save(text))
-      .catch((error: unknown) => this.#raiseMemory("kept", error));
+      .then(() => void this.#raised.delete("memory"))
+      .catch((error: unknown) => this.#raiseMemory("the log's checkpoints cannot be kept", error));
   }
 
   #raiseMemory(what: string, error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
     this.#raise({
       code: "memory",
-      message: `what the client remembers of the log cannot be ${what}: ${why}`,
+      message: `${what}: ${why}`,
       origin: this.#trust.origin ?? "",
       time: new Date(this.#options.clock.now()).toISOString(),
       known: this.#trust.newest?.note,

@@ -3,7 +3,7 @@
  * covers it. Plain data (`JSON.stringify` keeps it); the inclusion proof is fetched when it is
  * asked for, as few ever need it.
  */
-import type { FullReceipt } from "./trust.ts";
+import type { FullReceipt, WitnessedProof } from "./trust.ts";
 
 export interface ReceiptFields {
   /** The log's identity, as its checkpoint names it. */
@@ -22,6 +22,12 @@ export interface ReceiptFields {
   readonly eventId: string;
 }
 
+/** Where the rest of a receipt comes from. */
+export interface ReceiptSource {
+  full(): Promise<FullReceipt>;
+  witnessed(): Promise<WitnessedProof>;
+}
+
 export class LoggedReceipt implements ReceiptFields {
   readonly origin: string;
   readonly seq: number;
@@ -29,16 +35,16 @@ export class LoggedReceipt implements ReceiptFields {
   readonly checkpoint: string;
   readonly duplicate: boolean;
   readonly eventId: string;
-  readonly #fetchFull: () => Promise<FullReceipt>;
+  readonly #source: ReceiptSource;
 
-  constructor(fields: ReceiptFields, fetchFull: () => Promise<FullReceipt>) {
+  constructor(fields: ReceiptFields, source: ReceiptSource) {
     this.origin = fields.origin;
     this.seq = fields.seq;
     this.leafHash = fields.leafHash;
     this.checkpoint = fields.checkpoint;
     this.duplicate = fields.duplicate;
     this.eventId = fields.eventId;
-    this.#fetchFull = fetchFull;
+    this.#source = source;
   }
 
   /**
@@ -48,6 +54,17 @@ export class LoggedReceipt implements ReceiptFields {
    * checked.
    */
   full(): Promise<FullReceipt> {
-    return this.#fetchFull();
+    return this.#source.full();
+  }
+
+  /**
+   * Fetches what the receipt has become: a tlog-proof under the published checkpoint, with its
+   * cosignatures. Waits for it some seconds; "unavailable" where it is not published yet. Verifies
+   * the event and its place, the log's signature, the quorum of the client's policy, and that the
+   * published checkpoint and the receipt's are of one history. "unverified" if not; then an alarm is
+   * raised too where the two contradict each other. "usage" without a policy or pinned keys.
+   */
+  witnessed(): Promise<WitnessedProof> {
+    return this.#source.witnessed();
   }
 }

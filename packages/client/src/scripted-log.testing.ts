@@ -9,7 +9,11 @@ import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
 import {
   base64,
+  consistencyProof,
+  cosignCheckpoint,
+  cosigner,
   entryByteLengthMax,
+  formatNote,
   formatTlogProof,
   formatVkey,
   genesisPrev,
@@ -17,6 +21,7 @@ import {
   hashLeaf,
   inclusionProof,
   noteSigner,
+  parseNote,
   rangeRoot,
   signCheckpoint,
   utf8,
@@ -72,6 +77,14 @@ export class ScriptedLog {
   alter = (text: string): string => text;
   /** Requests left hanging that the client gave up. */
   connectionsLost = 0;
+  /** Paths of the GET requests, in order. */
+  readonly reads: string[] = [];
+  /** How much of it is published. Default: all. */
+  publishedSize: number | undefined;
+  /** Who cosigns what is published. */
+  cosigners: readonly NoteSigner[] = [];
+  /** Shown instead of the published checkpoint; a rejection is a 503. */
+  shows: (() => Promise<string>) | undefined;
   release = (): void => {};
   url = "";
   readonly #places = new Map<string, { seq: number; text: string }>();
@@ -127,20 +140,44 @@ export class ScriptedLog {
     return signCheckpoint([this.#signer], { origin, size, root: this.#root(size) });
   }
 
+  async published(): Promise<string> {
+    const note = parseNote(utf8(await this.checkpoint(this.publishedSize)));
+    const lines = await cosignCheckpoint(this.cosigners, note.text, 1_795_410_000);
+    return formatNote(note.text, [...note.signatures, ...lines]);
+  }
+
+  /** Records an event that nobody sent. */
+  append(id: string): void {
+    this.#push(id, JSON.stringify({ id }));
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece as Buffer);
     const bytes = Buffer.concat(pieces);
     if (request.method === "POST") return await this.#record(request, bytes, response);
+    this.reads.push(request.url!);
     const url = new URL(request.url!, this.url);
+    const kind = url.searchParams.get("kind") ?? url.searchParams.get("checkpoint");
+    const isPublished = kind === "published";
     const [, seqText, isProof] = /\/events\/(\d+)(\/proof)?$/.exec(url.pathname) ?? [];
-    if (url.pathname.endsWith("/checkpoint")) return void response.end(await this.checkpoint());
+    if (url.pathname.endsWith("/consistency")) return this.#consistency(url.searchParams, response);
+    if (url.pathname.endsWith("/checkpoint")) {
+      const note = isPublished ? (this.shows ?? (() => this.published()))() : this.checkpoint();
+      return note.then(
+        (text) => void response.end(text),
+        () => problem(response, { status: 503, code: "unavailable" }),
+      );
+    }
     if (url.pathname.endsWith("/events")) return this.#range(url.searchParams, response);
     if (seqText === undefined) return void response.end(JSON.stringify(this.#info()));
     const seq = Number(seqText);
     if (seq >= this.entries.length) return problem(response, { status: 404, code: "not_found" });
     if (isProof === undefined) return void response.end(this.entries[seq]);
-    return void response.end(await this.#proof(seq, request.headers.accept ?? ""));
+    const size = isPublished ? (this.publishedSize ?? this.#leaves.length) : this.#leaves.length;
+    if (seq >= size) return problem(response, { status: 503, code: "unavailable" });
+    const note = isPublished ? await this.published() : await this.checkpoint();
+    return void response.end(this.#proof(seq, size, note, request.headers.accept ?? ""));
   }
 
   async #record(request: IncomingMessage, raw: Buffer, response: ServerResponse): Promise<void> {
@@ -215,11 +252,20 @@ export class ScriptedLog {
     response.end();
   }
 
-  async #proof(seq: number, accept: string): Promise<string> {
-    const checkpoint = await this.checkpoint();
-    const proof = inclusionProof(sha256, seq, this.#leaves.length, (level, index) =>
-      this.#node(level, index),
-    );
+  #consistency(query: URLSearchParams, response: ServerResponse): void {
+    const to = Number(query.get("to"));
+    const read = (level: number, index: number): Hash => this.#node(level, index);
+    if (to > this.#leaves.length) return problem(response, { status: 404, code: "not_found" });
+    const proofs = query
+      .get("from")!
+      .split(",")
+      .map(Number)
+      .map((from) => ({ from, proof: consistencyProof(sha256, from, to, read).map(base64) }));
+    response.end(JSON.stringify(proofs.length > 1 ? { to, proofs } : { to, ...proofs[0] }));
+  }
+
+  #proof(seq: number, size: number, checkpoint: string, accept: string): string {
+    const proof = inclusionProof(sha256, seq, size, (level, index) => this.#node(level, index));
     const extra = this.entries[seq]!;
     if (accept !== "application/json") {
       return formatTlogProof({ extra, index: seq, proof, checkpoint });
@@ -297,6 +343,11 @@ export async function until(isSo: () => boolean): Promise<void> {
     if (turns > 20_000) throw new Error("it does not come to pass");
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+/** A witness's key. */
+export function scriptedWitness(name: string): NoteSigner {
+  return cosigner(sha256, `witness.example/${name}`, signerFromSeed("ed25519", sha256(utf8(name))));
 }
 
 async function scriptedSigner(name: string, seed: number): Promise<NoteSigner> {

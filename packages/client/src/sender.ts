@@ -12,10 +12,11 @@ import { attempt, renderBody, type BatchBody, type Outcome } from "./attempt.ts"
 import { backoffMs, type BackoffLimits } from "./backoff.ts";
 import { EventQueue, type PendingEvent, type QueueLimits } from "./event-queue.ts";
 import type { OnError } from "./failure-report.ts";
+import type { CheckpointClaim } from "./checkpoint-claim.ts";
 import { beforeExit, type Clock } from "./platform.ts";
-import { LoggedReceipt, type ReceiptFields } from "./receipt.ts";
+import { LoggedReceipt, type ReceiptFields, type ReceiptSource } from "./receipt.ts";
 import type { Transport } from "./transport.ts";
-import type { FullReceipt, Trust } from "./trust.ts";
+import type { Trust } from "./trust.ts";
 
 export interface SenderOptions {
   /** Path of the log's events. */
@@ -32,6 +33,9 @@ export interface SenderOptions {
   /** In [0, 1). */
   readonly chance: () => number;
   readonly onError: OnError;
+  /** Receipts were given under this checkpoint. */
+  readonly onCheckpoint: (claim: CheckpointClaim) => void;
+  readonly receiptSource: (fields: ReceiptFields, event: string) => ReceiptSource;
 }
 
 export interface SenderCounts {
@@ -54,7 +58,6 @@ export class Sender {
   readonly #options: SenderOptions;
   readonly #transport: Transport;
   readonly #trust: Trust;
-  readonly #fetchFull: (fields: ReceiptFields, event: string) => Promise<FullReceipt>;
   readonly #queue: EventQueue;
   readonly #abort = new AbortController();
   #isRunning = false;
@@ -75,16 +78,10 @@ export class Sender {
   #failingSinceMs: number | undefined;
   #lastError: CairnError | undefined;
 
-  constructor(
-    options: SenderOptions,
-    transport: Transport,
-    trust: Trust,
-    fetchFull: (fields: ReceiptFields, event: string) => Promise<FullReceipt>,
-  ) {
+  constructor(options: SenderOptions, transport: Transport, trust: Trust) {
     this.#options = options;
     this.#transport = transport;
     this.#trust = trust;
-    this.#fetchFull = fetchFull;
     this.#queue = new EventQueue(options.queue);
     this.#batchBytesMax = options.batchBytesMax;
   }
@@ -263,6 +260,8 @@ export class Sender {
     this.#failingSinceMs = undefined;
     this.#lastError = undefined;
     const { answer, claim } = outcome;
+    const { onCheckpoint, receiptSource } = this.#options;
+    if (claim !== undefined) onCheckpoint(claim);
     for (const [i, event] of batch.entries()) {
       const result = answer.results[i]!;
       if (result instanceof CairnError) this.#settleRejected(event, result);
@@ -271,7 +270,7 @@ export class Sender {
         const { origin, note } = claim!;
         const fields = { ...result, origin, checkpoint: note, eventId: event.line.id };
         const { text } = event.line;
-        event.resolve(new LoggedReceipt(fields, () => this.#fetchFull(fields, text)));
+        event.resolve(new LoggedReceipt(fields, receiptSource(fields, text)));
       }
     }
   }

@@ -17,8 +17,15 @@ beforeEach(async () => {
 afterEach(() => log.close());
 
 function open(options: Partial<CairnClientOptions> = {}): CairnClient {
-  const vkeys = [log.vkey];
-  return new CairnClient({ url: log.url, clock: new FastClock(), vkeys, onError() {}, ...options });
+  return new CairnClient({
+    url: log.url,
+    clock: new FastClock(),
+    vkeys: [log.vkey],
+    // What happens in the background is the subject of receipt-watch.test.ts.
+    witnessedWithinMs: Number.POSITIVE_INFINITY,
+    onError() {},
+    ...options,
+  });
 }
 
 function event(id: string): CairnEvent {

@@ -150,6 +150,12 @@ export class Trust {
     return { ...claimOf(witnessed, note), quorumFailure: quorumFailureOf(policy, witnessed) };
   }
 
+  /** Like `checkpoint`, but "usage" without pinned keys. */
+  async pinnedCheckpoint(note: string): Promise<CheckpointClaim> {
+    await this.#policy();
+    return await this.checkpoint(note);
+  }
+
   /** From here on the log must not go back behind this checkpoint, which was verified. */
   resume(claim: CheckpointClaim): void {
     this.#newest ??= claim;

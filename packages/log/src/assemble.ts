@@ -17,6 +17,7 @@ import {
   verifyCheckpoint,
 } from "@cairnlog/core";
 import { nodeCrypto, randomBytes as systemRandomBytes } from "@cairnlog/crypto";
+import { withSimd } from "@cairnlog/simd";
 import { IdHasher, type LogStore } from "@cairnlog/store";
 import { systemClock, type Clock } from "./clock.ts";
 import { CommitBuilder } from "./commit-builder.ts";
@@ -74,7 +75,7 @@ export async function openStored(
   birth: Birth | undefined,
 ): Promise<Log> {
   const { randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
-  const { sha256 } = crypto;
+  const sha256 = withSimd(crypto.sha256);
   const idHasher = new IdHasher(identity.settings.idKey);
   const tree = new LogTree(sha256);
   const history = new History(store, tree, sha256);
@@ -239,7 +240,7 @@ function makeWriter(
   committed: () => void,
 ): Writer {
   const { clock = systemClock, randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
-  const { sha256 } = crypto;
+  const sha256 = withSimd(crypto.sha256);
   const { tree, ids, commit, recovered } = state;
   const { name } = identity.settings;
   const randomFill = (bytes: Uint8Array): void => bytes.set(randomBytes(bytes.length));

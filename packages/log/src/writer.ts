@@ -132,7 +132,8 @@ export class Writer {
     const told = new Promise<void>((resolve) => this.#told.push(resolve));
     this.appendSystem(event);
     await told;
-    if (this.#failure !== undefined) throw this.#failure;
+    const { failure } = this;
+    if (failure !== undefined) throw failure;
   }
 
   /** Resolves when all that was accepted is durable and answered. Later appends are refused. */

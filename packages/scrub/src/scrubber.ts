@@ -14,7 +14,7 @@ import type { FromScrubThread, Question, ToScrubThread } from "./scrub-messages.
 import { Webhook, type Post } from "./webhook.ts";
 
 export interface ScrubberOptions {
-  /** At most so many bytes are re-read in a second, of all logs together. Default 4 MiB. */
+  /** At most so many bytes are re-read in a second, of all logs together. Default 6 MiB. */
   readonly bytesPerSecond?: number;
   /** So often all files are looked at. Default 250 ms. */
   readonly lookMs?: number;
@@ -27,7 +27,7 @@ export interface ScrubberOptions {
   readonly webhook?: { readonly url: string; readonly secret: string; readonly post?: Post };
 }
 
-export const defaultScrubBytesPerSecond = 4 * 1024 * 1024;
+export const defaultScrubBytesPerSecond = 6 * 1024 * 1024;
 const defaultLookMs = 250;
 const defaultPassMs = 60_000;
 /** What it allocates dies young: a small nursery keeps the process small. */

@@ -1,6 +1,7 @@
 /** What the routes share. Made once by `createServer`. */
 import type { Access } from "./access.ts";
 import type { BodyBudget } from "./body-budget.ts";
+import type { Companion } from "./companion.ts";
 import type { Limits } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ProblemAnswers } from "./problem-answer.ts";
@@ -17,4 +18,5 @@ export interface ServerContext {
   readonly stopping: AbortSignal;
   /** False until all logs are open. */
   readonly isReady: () => boolean;
+  readonly companions: readonly Companion[];
 }

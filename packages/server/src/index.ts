@@ -13,4 +13,5 @@ export {
 export { keyRing, type KeySource, type Principal } from "./key-ring.ts";
 export { defaultLimits, type Limits } from "./limits.ts";
 export type { LogRegistry, RequestedLog } from "./registry.ts";
+export type { Companion, Figure } from "./companion.ts";
 export { createServer, type CairnServer, type ServerOptions } from "./server.ts";

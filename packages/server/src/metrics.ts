@@ -7,6 +7,7 @@ import type { CairnErrorCode } from "@cairnlog/core";
 import type { Log, LogStatus, WitnessHealth } from "@cairnlog/log";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { BodyBudget } from "./body-budget.ts";
+import type { Companion, Figure } from "./companion.ts";
 import type { LogRegistry } from "./registry.ts";
 
 const requestBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
@@ -82,7 +83,7 @@ export class Metrics {
   readonly #watched = new WeakSet<Log>();
   readonly #logs: LogRegistry;
 
-  constructor(logs: LogRegistry, budget: BodyBudget) {
+  constructor(logs: LogRegistry, budget: BodyBudget, companions: readonly Companion[] = []) {
     const registers = [this.registry];
     this.#logs = logs;
     this.eventsRefused = new Counter({
@@ -118,6 +119,7 @@ export class Metrics {
       registers,
     });
     this.#addLogFigures();
+    for (const companion of companions) this.#addFigures(companion);
     new Gauge({
       name: "cairn_body_bytes",
       help: "Memory held for bodies that arrive or wait for their commit.",
@@ -152,6 +154,30 @@ export class Metrics {
 
   refused(log: Log, code: CairnErrorCode): void {
     this.eventsRefused.inc({ log: log.name, code });
+  }
+
+  #addFigures(companion: Companion): void {
+    for (const [i, { name, help, kind }] of companion.figures().entries()) {
+      const values = (): Figure["values"] => companion.figures()[i]!.values;
+      const common = { name, help, labelNames: ["log"] as const, registers: [this.registry] };
+      if (kind === "gauge") {
+        new Gauge({
+          ...common,
+          collect() {
+            this.reset();
+            for (const { log, value } of values()) this.set({ log }, value);
+          },
+        });
+        continue;
+      }
+      new Counter({
+        ...common,
+        collect() {
+          this.reset();
+          for (const { log, value } of values()) this.inc({ log }, value);
+        },
+      });
+    }
   }
 
   #addLogFigures(): void {

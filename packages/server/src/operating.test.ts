@@ -22,6 +22,30 @@ test("health: well while everything can be recorded", async (t) => {
   assert.ok(!ill.text.includes("secret"), "strangers see no paths");
 });
 
+test("health and metrics: what works beside the logs is heard", async (t) => {
+  const copier: { trouble: string | undefined } = { trouble: undefined };
+  const served = await serve(t, {
+    companions: [
+      {
+        trouble: () => copier.trouble,
+        figures: () => [
+          { name: "lag", help: "Lag.", kind: "gauge", values: [{ log: "main", value: 7 }] },
+          { name: "done_total", help: "Done.", kind: "counter", values: [{ log: "b", value: 3 }] },
+        ],
+      },
+    ],
+  });
+  assert.equal((await served.send({ path: "/healthz", key: null })).status, 200);
+  const { text } = await served.send({ path: "/metrics" });
+  for (const line of ['lag{log="main"} 7', 'done_total{log="b"} 3', "# TYPE done_total counter"]) {
+    assert.ok(text.split("\n").includes(line), line);
+  }
+  copier.trouble = "the bucket /secret/place is gone";
+  const ill = await served.send({ path: "/healthz", key: null });
+  assert.equal(ill.status, 503);
+  assert.ok(!ill.text.includes("secret"), "strangers see no places");
+});
+
 test("readiness: when the logs are open", async (t) => {
   let isReady = false;
   const served = await serve(t, { isReady: () => isReady });

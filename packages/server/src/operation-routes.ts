@@ -16,7 +16,7 @@ import {
 import { answerOf, ErrorParams, problemResponse } from "./schemas.ts";
 
 export function addOperationRoutes(app: FastifyInstance, context: ServerContext): void {
-  const { access, logs, metrics, problems, stopping, isReady } = context;
+  const { access, logs, metrics, problems, stopping, isReady, companions } = context;
 
   // Open to all, so it tells what is wrong and not which log it is wrong with.
   const checkLogs = (passing: readonly CairnErrorCode[]): void => {
@@ -31,6 +31,10 @@ export function addOperationRoutes(app: FastifyInstance, context: ServerContext)
     if (alarm === undefined) return;
     throw new CairnError(alarm.code, "somebody must look at a log: see the server's log");
   };
+  const checkCompanions = (): void => {
+    if (companions.every((each) => each.trouble() === undefined)) return;
+    throw new CairnError("unavailable", "a copier is not well: see the server's log");
+  };
   const answerHealth = async (reply: FastifyReply, check: () => void): Promise<void> => {
     try {
       check();
@@ -44,6 +48,7 @@ export function addOperationRoutes(app: FastifyInstance, context: ServerContext)
     answerHealth(reply, () => {
       checkLogs([]);
       checkAlarms();
+      checkCompanions();
     }),
   );
 

@@ -16,6 +16,7 @@ import swagger from "@fastify/swagger";
 import { assert, CairnError } from "@cairnlog/core";
 import { Access } from "./access.ts";
 import { BodyBudget } from "./body-budget.ts";
+import type { Companion } from "./companion.ts";
 import type { ServerContext } from "./context.ts";
 import { addEntryRoutes } from "./entry-routes.ts";
 import { addEvidenceRoute } from "./evidence-route.ts";
@@ -51,6 +52,8 @@ export interface ServerOptions {
   readonly logger?: { write(line: string): void };
   /** False until all logs are open; asked for `/readyz`. Default: true. */
   readonly isReady?: () => boolean;
+  /** What works beside the logs, and is heard for health and metrics. */
+  readonly companions?: readonly Companion[];
 }
 
 export interface CairnServer {
@@ -68,7 +71,8 @@ export interface CairnServer {
 export async function createServer(options: ServerOptions): Promise<CairnServer> {
   const limits = { ...defaultLimits, ...options.limits };
   const budget = new BodyBudget(limits.inFlightBytesMax);
-  const metrics = new Metrics(options.logs, budget);
+  const companions = options.companions ?? [];
+  const metrics = new Metrics(options.logs, budget, companions);
   const problems = new ProblemAnswers(metrics);
   const stopping = new AbortController();
   const context: ServerContext = {
@@ -80,6 +84,7 @@ export async function createServer(options: ServerOptions): Promise<CairnServer>
     problems,
     stopping: stopping.signal,
     isReady: options.isReady ?? (() => true),
+    companions,
   };
   const hosts = new HostCheck(options.hostNames ?? [], options.tls !== undefined);
   const app = Fastify({

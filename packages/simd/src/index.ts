@@ -4,3 +4,4 @@
  */
 export type { FrameKernel } from "./frame-kernel.ts";
 export { openSimd, type Simd } from "./simd.ts";
+export { withSimd } from "./with-simd.ts";

@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { rangeRoot } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
-import { openSimd, type Simd } from "./index.ts";
+import { openSimd, withSimd, type Simd } from "./index.ts";
 
 const found = openSimd();
 assert.ok(found !== undefined, "this platform has SIMD");
@@ -153,4 +153,35 @@ test("without WebAssembly, or where it is forbidden, there is no kernel", () => 
 test("the binary is what its sources give", () => {
   const script = fileURLToPath(new URL("../../../scripts/build-simd.mjs", import.meta.url));
   execFileSync(process.execPath, [script, "--check"], { stdio: "pipe" });
+});
+
+test("a core that hashes with it builds the same trees, and nodes over their own children", () => {
+  const many = withSimd(nodeCrypto.sha256);
+  const leaves = bytesFrom(11)(32 * 700);
+  for (let count = 1; count <= 700; count += count < 20 ? 1 : 17) {
+    const run = leaves.subarray(0, 32 * count);
+    assert.deepEqual(rangeRoot(many, run), rangeRoot(nodeCrypto.sha256, run), `${count} leaves`);
+  }
+  for (const [begin, end] of [
+    [0, 1],
+    [0, 350],
+    [5, 7],
+    [3, 6],
+    [100, 331],
+  ] as const) {
+    const expected = leaves.slice();
+    for (let i = begin; i < end; i++) {
+      const node = Uint8Array.of(0x01, ...leaves.subarray(64 * i, 64 * i + 64));
+      expected.set(nodeCrypto.sha256(node), 32 * i);
+    }
+    const separate = new Uint8Array(leaves.length);
+    many.parents!(leaves, separate, begin, end);
+    const [from, to] = [32 * begin, 32 * end];
+    assert.deepEqual(separate.subarray(from, to), expected.subarray(from, to));
+  }
+  // Level by level in one run, as `rangeRoot` does it.
+  const inPlace = leaves.slice(0, 32 * 512);
+  for (let width = 256; width >= 1; width /= 2) many.parents!(inPlace, inPlace, 0, width);
+  const root = rangeRoot(nodeCrypto.sha256, leaves.subarray(0, 32 * 512));
+  assert.deepEqual(inPlace.slice(0, 32), root);
 });

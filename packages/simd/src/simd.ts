@@ -49,6 +49,18 @@ export class Simd {
     return parents;
   }
 
+  /** As `Sha256.parents` of the core: nodes `begin` to `end` of a run, from those below them; the runs may be one. */
+  hashParents(children: Uint8Array, parents: Uint8Array, begin: number, end: number): void {
+    const { bytes, exports } = this.#kernel;
+    const at = exports.digests.value;
+    for (let from = begin; from < end; from += atOnceMax) {
+      const to = Math.min(end, from + atOnceMax);
+      bytes.set(children.subarray(2 * from * hashByteLength, 2 * to * hashByteLength), at);
+      exports.hashNodes(at, at, to - from);
+      parents.set(bytes.subarray(at, at + (to - from) * hashByteLength), from * hashByteLength);
+    }
+  }
+
   /** SHA-256 of each message, one run. Memory grows to the longest message, and stays so. */
   sha256Many(messages: readonly Uint8Array[]): Uint8Array {
     return this.#hashMany(messages, undefined);

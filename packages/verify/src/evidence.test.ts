@@ -21,9 +21,11 @@ import {
   w2,
   w3,
 } from "./evidence.testing.ts";
+import type { Fetch } from "./fetching.ts";
 import { appendSome, withLog } from "./file-map.testing.ts";
 import { detectTarget, verifyTarget, type TargetOptions } from "./target.ts";
 import type { Report } from "./report.ts";
+import { verifyUrl } from "./url.ts";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "cairn-evidence-"));
 after(() => fs.rmSync(folder, { recursive: true }));
@@ -289,10 +291,36 @@ describe("a policy", () => {
             isGood ? [] : ["quorum"],
           );
           assert.equal(report.witnesses?.length, isGood ? 2 : undefined);
+          const early = { policy, workers: 0, now: cosignedAt - 301 };
+          assert.equal((await verifyTarget(target, early)).ok, false, "cosigned in the future");
           // The keys alone are enough for whoever asks for no witness.
           assert.ok((await verifyTarget(target, { vkeys: log.vkeys, workers: 0 })).ok);
         }
       }
+    });
+  });
+
+  test("judges a log over HTTP", async () => {
+    await withCheckpoint([w1, w2], async (log) => {
+      const pages = new Map([
+        ["checkpoint", utf8(both)],
+        ["tile/0/000.p/11", (await log.tile(0, 0, 11))!],
+        ["tile/entries/000.p/11", (await log.entryBundle(0, 11))!],
+      ]);
+      const fetch: Fetch = async (url) =>
+        new Response(
+          pages.get(url.slice("https://log.example/".length)) as Uint8Array<ArrayBuffer>,
+        );
+      const options = { policy: policyOf(log.vkeys), fetch };
+      const report = await verifyUrl("https://log.example/", options);
+      assert.equal(report.verdict, "verified", report.summary);
+      assert.equal(report.witnesses?.length, 2);
+      pages.set("checkpoint", utf8(note));
+      const bare = await verifyUrl("https://log.example/", options);
+      assert.deepEqual(
+        bare.problems.map(({ code }) => code),
+        ["quorum"],
+      );
     });
   });
 

@@ -10,6 +10,7 @@ import {
   base64,
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
+import { evidenceInPage } from "./evidence-page.ts";
 import { reportKeys } from "./keys.ts";
 import { Findings, type EvidenceReport, type Report } from "./report.ts";
 import { summaryOfFile } from "./summary.ts";
@@ -18,13 +19,15 @@ import { reportWitness, trustedPolicy, type TrustOptions } from "./trust.ts";
 export interface EvidenceFileOptions extends TrustOptions {
   /** What to call the file in the report. */
   readonly name?: string;
+  /** Whether the bytes are a page with the evidence file in it. */
+  readonly isPage?: boolean;
   readonly crypto?: Crypto;
 }
 
 /** How an evidence file begins, whatever its version. */
 export const evidenceBegin = "cairnlog/evidence/v";
 
-/** Verifies the bytes of an evidence file. Whatever is wrong is in the report; it is `ok` only if it is verified. */
+/** Verifies the bytes of an evidence file, or of a page that holds one. Whatever is wrong is in the report; it is `ok` only if it is verified. */
 export async function verifyEvidenceFile(
   bytes: Uint8Array,
   options: EvidenceFileOptions = {},
@@ -34,7 +37,11 @@ export async function verifyEvidenceFile(
   const findings = new Findings();
   let found: EvidenceVerdict | undefined;
   try {
-    found = await verifyEvidence(crypto, bytes, policy, now === undefined ? {} : { now });
+    if (options.isPage === true) {
+      findings.note("proof", "what the page shows was not looked at, only the evidence in it");
+    }
+    const evidence = options.isPage === true ? evidenceInPage(bytes) : bytes;
+    found = await verifyEvidence(crypto, evidence, policy, now === undefined ? {} : { now });
     if (!found.isExportRecorded) {
       findings.note(
         "proof",

@@ -7,8 +7,20 @@ import { settingsPath } from "./settings.ts";
 
 export const checkpointPath = "checkpoint";
 const topFiles: readonly string[] = ["commits", checkpointPath, settingsPath, ...keyPaths];
-const topFolders = new Set(["keys", "tail", "sealed", "tree", "index", "index/ids", "lost"]);
+const topFolders = new Set([
+  "keys",
+  "tail",
+  "sealed",
+  "tree",
+  "index",
+  "index/ids",
+  "lost",
+  "evidence",
+  "damaged",
+]);
 const numbered = /^(tail|sealed|index\/ids|tree\/[1-9]?[0-9])\/([0-9]{16})$/;
+/** What `witness-conflict.ts` of the log keeps. */
+const conflict = /^evidence\/witness-conflict-[1-9][0-9]?\.json$/;
 const temporary = /\.tmp-[0-9]+$/;
 
 export interface Layout {
@@ -27,10 +39,20 @@ export function layoutOf(listing: FolderListing, findings: Findings): Layout {
   const ids: number[] = [];
   const tiles: string[] = [];
   let kept = 0;
+  let replaced = 0;
   for (const path of listing.files.keys()) {
     if (topFiles.includes(path)) continue;
     if (path.startsWith("lost/")) {
       kept++;
+      continue;
+    }
+    if (path.startsWith("damaged/")) {
+      replaced++;
+      continue;
+    }
+    if (conflict.test(path)) {
+      const what = "a witness said that it holds another history of this log: look at the file";
+      findings.note("rest", what, { path });
       continue;
     }
     const [, kind, digits] = numbered.exec(path) ?? [];
@@ -46,7 +68,8 @@ export function layoutOf(listing: FolderListing, findings: Findings): Layout {
     else findings.note("unknown", "the file is none of the log's", { path });
   }
   for (const path of listing.folders) {
-    const isKnown = topFolders.has(path) || /^tree\/[0-9]+$/.test(path) || path.startsWith("lost/");
+    const isKnown =
+      topFolders.has(path) || /^tree\/[0-9]+$/.test(path) || /^(?:lost|damaged)\//.test(path);
     if (!isKnown) findings.note("unknown", "the folder is none of the log's", { path });
   }
   for (const path of listing.strange) {
@@ -57,6 +80,10 @@ export function layoutOf(listing: FolderListing, findings: Findings): Layout {
   if (kept > 0) {
     const what = `${kept} files hold what recovery once set aside; they are not part of the log`;
     findings.note("rest", what, { path: "lost" });
+  }
+  if (replaced > 0) {
+    const what = `${replaced} files hold damage that a repair replaced; they are not part of the log`;
+    findings.note("rest", what, { path: "damaged" });
   }
   const ascending = (a: number, b: number): number => a - b;
   sealed.sort(ascending);

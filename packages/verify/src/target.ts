@@ -2,13 +2,20 @@
 import fs from "node:fs/promises";
 import { CairnError, evidenceBytesMax } from "@cairnlog/core";
 import { verifyDirectory, type DirectoryOptions } from "./directory.ts";
+import { pageBegin, pageByteLengthMax } from "./evidence-page.ts";
 import { evidenceBegin, verifyEvidenceFile } from "./evidence.ts";
 import { proofByteLengthMax, verifyFile } from "./file.ts";
 import type { Report } from "./report.ts";
 import { sealedFileBegin, verifySealedFile } from "./sealed-file.ts";
 import { verifyUrl, type UrlOptions } from "./url.ts";
 
-export type Target = "directory" | "url" | "sealed file" | "evidence" | "file";
+export type Target = "directory" | "url" | "sealed file" | "evidence" | "evidence page" | "file";
+
+const byteLengthsMax = {
+  file: proofByteLengthMax,
+  evidence: evidenceBytesMax,
+  "evidence page": pageByteLengthMax,
+} as const;
 
 export interface TargetOptions extends DirectoryOptions, UrlOptions {
   /** The entry that a proof or receipt is of. */
@@ -33,6 +40,7 @@ export async function detectTarget(target: string): Promise<Target> {
     await file.read(begin, 0, begin.length, 0);
     const text = begin.toString("latin1");
     if (text.startsWith(sealedFileBegin)) return "sealed file";
+    if (text.startsWith(pageBegin)) return "evidence page";
     return text === evidenceBegin ? "evidence" : "file";
   } finally {
     await file.close();
@@ -46,18 +54,16 @@ export async function verifyTarget(target: string, options: TargetOptions = {}):
   if (kind === "directory") return verifyDirectory(target, options);
   const { size } = await fs.stat(target);
   if (kind === "sealed file") return verifySealedFile(target, size, options);
-  const isEvidence = kind === "evidence";
-  const byteLengthMax = isEvidence ? evidenceBytesMax : proofByteLengthMax;
-  if (size > byteLengthMax) {
+  if (size > byteLengthsMax[kind]) {
     throw new CairnError(
       "malformed",
-      isEvidence
-        ? `${target} has ${size} bytes: an evidence file has at most ${byteLengthMax}`
-        : `${target} is too large for a proof, receipt or checkpoint, and does not begin as a sealed file or as evidence`,
+      kind === "file"
+        ? `${target} is too large for a proof, receipt or checkpoint, and does not begin as a sealed file or as evidence`
+        : `${target} has ${size} bytes: evidence has at most ${byteLengthsMax[kind]}`,
     );
   }
-  if (isEvidence) {
-    return verifyEvidenceFile(await fs.readFile(target), { ...options, name: target });
-  }
-  return verifyFile(await fs.readFile(target), { ...options, name: target });
+  const bytes = await fs.readFile(target);
+  const named = { ...options, name: target };
+  if (kind === "file") return verifyFile(bytes, named);
+  return verifyEvidenceFile(bytes, { ...named, isPage: kind === "evidence page" });
 }

@@ -1,7 +1,7 @@
 /**
- * The keys of a log that nobody has named to us: those in its entry 0, taken at the first sight and kept. From then on a
- * log under other keys is another log. Whether the first sight was the true one, only a comparison of fingerprints over
- * another way can say.
+ * The keys of a log that nobody has named to us: those in its entry 0, taken at the first sight and kept. From then on
+ * a log under other keys is another log. Whether the first sight was the true one, only a comparison of fingerprints
+ * over another way can say.
  */
 import {
   CairnError,

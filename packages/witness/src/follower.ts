@@ -199,7 +199,8 @@ export class Follower {
       return misbehaves("entries", what, walk.firstFault?.place ?? {}, notes);
     }
     if (walk.isForked) {
-      const what = `its tree of ${checkpoint.size} entries does not continue the one of ${old!.size} that it signed before`;
+      const before = `the one of ${old!.size} that it signed before`;
+      const what = `its tree of ${checkpoint.size} entries does not continue ${before}`;
       return misbehaves("fork", what, {}, notes);
     }
     const { firstFault } = walk;

@@ -1,8 +1,8 @@
 /**
  * Goal: a mirror that loses power, or whose disk refuses, at any step of its work comes back with a copy that is
  * whole for the checkpoint it remembers, and catches up from there.
- * Method: the same seeded work is cut off at every other one of its disk operations on the simulated disk; then what survived is
- * opened, checked tile by tile, and brought up to date. The seed is printed where it fails.
+ * Method: the same seeded work is cut off at every other one of its disk operations on the simulated disk; then what
+ * survived is opened, checked tile by tile, and brought up to date. The seed is printed where it fails.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

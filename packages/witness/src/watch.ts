@@ -1,9 +1,9 @@
 /**
  * Looks at a log again and again, and says what it must not do: a monitor, and the inside of a mirror.
  *
- * There are two kinds of alarms. *Misbehaviour* is proven by what the log signed or served; it is said once, never taken
- * back, and the tree that was seen before stays the one that counts. A *condition* is a state that may pass: nobody
- * answers, the quorum is missing, cosignatures grow stale. It is said when it begins and when it ends.
+ * There are two kinds of alarms. *Misbehaviour* is proven by what the log signed or served; it is said once, never
+ * taken back, and the tree that was seen before stays the one that counts. A *condition* is a state that may pass:
+ * nobody answers, the quorum is missing, cosignatures grow stale. It is said when it begins and when it ends.
  */
 import { isCairnError, isQuorum, type CairnError, type Policy } from "@cairnlog/core";
 import type { Follower, Look, Misbehaviour, SeenCheckpoint } from "./follower.ts";
@@ -34,7 +34,7 @@ export interface WatchStatus {
   readonly size: number;
   /** Milliseconds since 1970 of the last good look; undefined before the first. */
   readonly lookedAt: number | undefined;
-  /** Seconds since 1970: a quorum had cosigned the newest checkpoint by then; undefined without a quorum of witnesses. */
+  /** Seconds since 1970: a quorum had cosigned the newest checkpoint by then. Undefined if none is needed. */
   readonly cosignedAt: number | undefined;
   /** Witnesses of the policy that cosigned it. */
   readonly witnesses: readonly string[];

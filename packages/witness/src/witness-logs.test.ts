@@ -111,7 +111,7 @@ describe("the list of logs", () => {
 });
 
 describe("evidence", () => {
-  it("two roots for one size are kept, whatever old size they came with, and a flood does not push them out", async () => {
+  it("two roots for one size are kept, whatever old size they came with, and no flood ousts them", async () => {
     const log = new GrowingLog("example.com/forks");
     const liar = new GrowingLog("example.com/forks", { branch: "other" });
     const bench = await startWitness([log]);

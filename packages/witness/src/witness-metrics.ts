@@ -56,7 +56,7 @@ export class WitnessMetrics {
     }
     new Gauge({
       name: "cairn_witness_evidence",
-      help: "Signed checkpoints that do not agree with what was cosigned. split: the log signed two roots for one size.",
+      help: "Signed checkpoints that contradict what was cosigned. split: two roots signed for one size.",
       labelNames: ["origin", "kind"],
       registers,
       collect() {

@@ -80,7 +80,7 @@ export async function exportFromServer(
   const pieces: Uint8Array[] = [];
   let byteLength = 0;
   try {
-    for await (const piece of response.body ?? []) {
+    for await (const piece of (response.body ?? []) as AsyncIterable<Uint8Array>) {
       pieces.push(piece);
       byteLength += piece.length;
       if (byteLength > evidenceBytesMax) {

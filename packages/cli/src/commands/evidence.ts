@@ -58,7 +58,7 @@ export const evidenceCommand: CommandSpec = {
 };
 
 async function run(context: CommandContext): Promise<Exit> {
-  const { io, output, options, config } = context;
+  const { io, options, config } = context;
   const asked = askedFor(context);
   const given = options.text("out");
   if (given === undefined) throw usage("say with --out where to write it");

@@ -114,6 +114,7 @@ async function run(context: CommandContext): Promise<Exit> {
       hostNames: values.hostName ?? [],
       limits: { wireBytesMax: values.bodyBytesMax, bodyBytesMax: values.decompressedBytesMax },
       ...(tls === undefined ? {} : { tls }),
+      companions: worm === undefined ? [] : [worm],
       logger: { write: (line) => writeLog(output, values.logLevel, line) },
     });
     const url = await server.listen(values.listen);

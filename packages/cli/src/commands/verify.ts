@@ -21,7 +21,7 @@ export const verifyCommand: CommandSpec = {
     {
       usage: "[target]",
       about:
-        "a data folder, a log's folder, a URL, a bucket (s3://…), a sealed file, an evidence file, a proof, a receipt or a checkpoint (default: the setting data)",
+        "a data folder, a log's folder, a URL, a bucket (s3://…), a sealed file, an evidence file or page, a proof, a receipt or a checkpoint (default: the setting data)",
     },
   ],
   summary: "check all of a log, a proof or evidence",

@@ -1,8 +1,8 @@
 /** Scene 1: bytes are changed on the disk of a running log, in its sealed history and in its newest entries. */
 import { readFileSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { CairnError } from "@cairnlog/core";
-import { parseEntry, parseUtf8 } from "@cairnlog/core";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CairnError, parseEntry, parseUtf8 } from "@cairnlog/core";
 import type { Log } from "@cairnlog/log";
 import { sealedPath, segmentEntries, tailPath } from "@cairnlog/store";
 import { verifyDirectory } from "@cairnlog/verify";
@@ -12,6 +12,7 @@ import { NotNoticed, refusalOf, type Act, type Scene } from "./scene.ts";
 import { Site } from "./site.ts";
 import type { Stage } from "./stage.ts";
 
+const patienceMs = 30_000;
 /** Of the second segment, so that there is a sealed file and a tail. */
 const newest = 3000;
 const theftAt = segmentEntries + 1700;
@@ -22,11 +23,17 @@ export const editBytes: Scene = {
     const events = segmentEntries + newest;
     const site = await Site.make(act, stage, "edit-bytes", { events, theftAt });
     const alarms = new Alarms();
-    const log = await site.start({ scrubber: { say: (line) => alarms.say(line) } });
+    const log = await site.start({
+      // The pass that reads everything once is over before the attack: then what is seen is the change itself.
+      scrubber: { say: (line) => alarms.say(line), bytesPerSecond: 2 ** 30 },
+    });
+    await until(() => (log.status().scrubbing?.passes ?? 0) > 0);
     await editSealed(act, site, log, alarms);
     await editTail(act, site, log, alarms);
     await verifyAll(act, site);
-    await act.leaves(stage.shown(site.logFolder), [await tamperEntry(site)]);
+    await act.leaves(stage.shown(join(site.logFolder, tailPath(segmentEntries))), [
+      await tamperEntry(site),
+    ]);
     await act.limit(
       "Bytes that are changed on the medium itself, below the kernel, are found by the pass that re-reads " +
         "everything: within the log's size divided by --scrub-rate.",
@@ -51,7 +58,7 @@ class Alarms {
   async about(path: string): Promise<string> {
     for (;;) {
       const line = this.#heard.find((each) => each.includes(path));
-      if (line !== undefined) return line.replace(/^cairn: alarm: /, "");
+      if (line !== undefined) return alarmText(line);
       await new Promise<void>((resolve) => (this.#onLine = resolve));
     }
   }
@@ -92,7 +99,8 @@ async function editTail(act: Act, site: Site, log: Log, alarms: Alarms): Promise
   patch(file, at, new TextEncoder().encode(scapegoat));
   await act.watches("the scrubber", heard);
   await act.finds("whoever writes to the log", async () => {
-    await stopped(log);
+    // The last entry is told before the log stops.
+    await until(() => log.status().failure !== undefined);
     const response = await fetch(`${site.url}/v1/logs/main/events`, {
       method: "POST",
       headers: { authorization: `Bearer ${site.key}`, "content-type": "application/json" },
@@ -104,10 +112,11 @@ async function editTail(act: Act, site: Site, log: Log, alarms: Alarms): Promise
   });
 }
 
-/** The last entry is told before the log stops. */
-async function stopped(log: Log): Promise<void> {
-  while (log.status().failure === undefined) {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+async function until(isSo: () => boolean): Promise<void> {
+  const giveUpAt = performance.now() + patienceMs;
+  while (!isSo()) {
+    if (performance.now() > giveUpAt) throw new NotNoticed("the log does not come to it");
+    await sleep(1);
   }
 }
 
@@ -119,14 +128,14 @@ async function verifyAll(act: Act, site: Site): Promise<void> {
   await act.finds("cairn verify, afterwards", async () => {
     const { ok, problems } = await verifyDirectory(site.logFolder, { vkeys: site.vkeys });
     if (ok) throw new NotNoticed("it is called good");
-    return problems
-      .slice(0, 2)
-      .map(({ path, seq, byte, message }) => {
-        const place = [path, seq === undefined ? "" : `entry ${seq}`, byte === undefined ? "" : `byte ${byte}`];
-        return `${place.filter((part) => part !== "").join(", ")}: ${message}`;
-      })
-      .join(" | ");
+    const places = problems.map(({ path, seq, byte }) => `${path}, entry ${seq}, byte ${byte}`);
+    return `not verified: ${[...new Set(places)].slice(0, 2).join("; ")}`;
   });
+}
+
+/** What the operator reads, without the advice. */
+export function alarmText(line: string): string {
+  return line.replace(/^cairn: alarm: /, "").replace(/ Keep the file as evidence.*$/s, "");
 }
 
 /** The entry that the log recorded about the first damage, from the file itself. */

@@ -20,7 +20,7 @@ import {
 } from "@cairnlog/core";
 import { generateSigner, nodeCrypto } from "@cairnlog/crypto";
 import { exportEvidence } from "@cairnlog/log";
-import { thief } from "./events.ts";
+import { scapegoat, thief } from "./events.ts";
 import { rewriteEntries, rootOf, stealLog, type StolenLog } from "./forgery.ts";
 import { NotNoticed, refusalOf, type Act, type Scene } from "./scene.ts";
 import { Site } from "./site.ts";
@@ -44,28 +44,40 @@ export const forgeEvidence: Scene = {
     const path = stage.write("forge-evidence/case-17.evidence", genuine);
     const policy = stage.auditPolicy(site.vkeys);
     const { verdict, witnesses } = await verifyEvidence(nodeCrypto, genuine, policy);
-    await act.leaves(stage.shown(path), [
-      `the genuine file: ${verdict}, cosigned by ${witnesses.map(({ name }) => name).join(", ")}`,
-    ]);
     const refuses = (by: string, bytes: Uint8Array): Promise<void> =>
-      act.finds(by, async () => (await refusalOf(verifyEvidence(nodeCrypto, bytes, policy), "unverified", "malformed")).message);
+      act.finds(
+        by,
+        async () =>
+          (await refusalOf(verifyEvidence(nodeCrypto, bytes, policy), "unverified", "malformed"))
+            .message,
+      );
 
-    await act.attack(`An accomplice opens ${stage.shown(path)} in an editor and puts alice.b into the place of mallory.`);
+    await act.attack(
+      `${stage.shown(path)} is genuine: ${verdict}, cosigned by ${witnesses.map(({ name }) => name).join(" and ")}. ` +
+        "An accomplice opens it in an editor and puts alice.b into the place of mallory.",
+    );
     const text = Buffer.from(genuine).toString();
-    await refuses("evidence verification", utf8(text.replaceAll(thief, "alice.b@example.com")));
+    await refuses("evidence verification", utf8(text.replaceAll(thief, scapegoat)));
 
     const parsed = parseEvidence(genuine);
     const stolen = stealLog(site.logFolder, site.origin);
-    await act.attack("Then makes a whole new file: a log of the same name, under keys of their own, which are named in the file.");
+    await act.attack(
+      "Then makes a whole new file: a log of the same name, under keys of their own, which are named in the file.",
+    );
     const own = noteSigner(sha256, site.origin, generateSigner("ed25519"));
     const foreign = await forge(stolen, parsed, [own]);
     await refuses("evidence verification, with the auditor's policy", foreign);
     await doubtsStranger(act, foreign);
 
-    await act.attack("Root makes the same under the log's real keys, and moves the witnesses' cosignatures over from the genuine file.");
+    await act.attack(
+      "Root makes the same under the log's real keys, and moves the witnesses' cosignatures over from the genuine file.",
+    );
     const signed = await forge(stolen, parsed, stolen.signers);
     await refuses("evidence verification: nobody cosigned it", signed);
-    await refuses("evidence verification: of moved cosignatures", await moveCosignatures(signed, parsed));
+    await refuses(
+      "evidence verification: of moved cosignatures",
+      await moveCosignatures(signed, parsed),
+    );
     const forged = stage.write("forge-evidence/forged.evidence", signed);
     await act.leaves(stage.shown(forged), [
       "a tree that the log's real key signed and no witness knows: proof against whoever holds that key",
@@ -91,8 +103,8 @@ async function forge(
   { header, parsed }: ParsedEvidence,
   signers: readonly NoteSigner[],
 ): Promise<Uint8Array> {
-  const rewritten = rewriteEntries(entries, (_seq, event) =>
-    event.replace(thief, "alice.b@example.com"),
+  const rewritten = rewriteEntries(entries, (seq, event) =>
+    seq === header.recorded ? event : event.replace(thief, scapegoat),
   );
   const tree = new SegmentTree(sha256);
   for (const entry of rewritten) tree.append(hashLeaf(sha256, entry));
@@ -119,5 +131,8 @@ async function moveCosignatures(forged: Uint8Array, genuine: ParsedEvidence): Pr
   const own = parseNote(utf8(evidence.checkpoint));
   const { signatures } = parseNote(utf8(genuine.checkpoint));
   const theirs = signatures.filter(({ name }) => name !== genuine.header.origin);
-  return formatEvidence({ ...evidence, checkpoint: formatNote(own.text, [...own.signatures, ...theirs]) });
+  return formatEvidence({
+    ...evidence,
+    checkpoint: formatNote(own.text, [...own.signatures, ...theirs]),
+  });
 }

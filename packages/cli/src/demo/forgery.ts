@@ -4,7 +4,15 @@
  *
  * For logs whose entries are all in one tail file.
  */
-import { chmodSync, closeSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import {
   assert,
@@ -37,20 +45,26 @@ export interface StolenLog {
   readonly folder: string;
   readonly origin: string;
   readonly entries: readonly Uint8Array[];
-  readonly commit: Commit;
+  /** Newest first. */
+  readonly commits: readonly Commit[];
   /** Under the log's real keys. */
   readonly signers: readonly NoteSigner[];
 }
 
 export function stealLog(folder: string, origin: string): StolenLog {
-  const [commit] = readCommitRing(readFileSync(join(folder, "commits")));
-  assert(commit?.tailFirst === 0, "all entries of the log are in its first tail file");
-  const bytes = new Uint8Array(readFileSync(join(folder, tail))).subarray(0, commit.tailOffset);
+  const commits = readCommitRing(readFileSync(join(folder, "commits")));
+  const [newest] = commits;
+  assert(newest?.tailFirst === 0, "all entries of the log are in its first tail file");
+  const bytes = new Uint8Array(readFileSync(join(folder, tail))).subarray(0, newest.tailOffset);
   const entries = parseEntryBundle(bytes).map(({ begin, end }) => bytes.slice(begin, end));
   const signers = ["ed25519", "ml-dsa-44"].map((name) =>
-    noteSigner(sha256, origin, signerFromPem(readFileSync(join(folder, `keys/${name}.pem`), "utf8"))),
+    noteSigner(
+      sha256,
+      origin,
+      signerFromPem(readFileSync(join(folder, `keys/${name}.pem`), "utf8")),
+    ),
   );
-  return { folder, origin, entries, commit, signers };
+  return { folder, origin, entries, commits, signers };
 }
 
 /** Seq of the first entry whose event holds `text`. */
@@ -70,10 +84,7 @@ export function rewriteEntries(
   return entries.map((bytes, seq) => {
     const entry = parseEntry(bytes);
     const event = Buffer.from(change(seq, Buffer.from(entry.event).toString()));
-    const rewritten = out.slice(
-      0,
-      writeEntry(out, 0, { ...entry, prev }, event, 0, event.length),
-    );
+    const rewritten = out.slice(0, writeEntry(out, 0, { ...entry, prev }, event, 0, event.length));
     prev = hashLeaf(sha256, rewritten);
     return rewritten;
   });
@@ -98,25 +109,39 @@ export async function replaceHistory(
   log: StolenLog,
   entries: readonly Uint8Array[],
 ): Promise<string> {
-  const { folder, commit } = log;
+  const { folder } = log;
   const bytes = new Uint8Array(statSync(join(folder, tail)).size);
-  let tailOffset = 0;
+  const offsets = [0];
   for (const entry of entries) {
-    new DataView(bytes.buffer).setUint16(tailOffset, entry.length);
-    bytes.set(entry, tailOffset + 2);
-    tailOffset += 2 + entry.length;
+    const at = offsets.at(-1)!;
+    new DataView(bytes.buffer).setUint16(at, entry.length);
+    bytes.set(entry, at + 2);
+    offsets.push(at + 2 + entry.length);
   }
-  const ring = new Uint8Array(commitSlotByteLength * commitSlotCount);
-  const slot = encodeCommitSlot({
-    ...{ number: commit.number, size: entries.length, root: rootOf(entries) },
-    ...{ tailFirst: 0, tailOffset },
-  });
-  ring.set(slot, (commit.number % commitSlotCount) * commitSlotByteLength);
+  const ring = ringOf(log, entries, offsets);
   const checkpoint = await signEntries(log, entries);
   overwrite(join(folder, tail), bytes);
   overwrite(join(folder, "commits"), ring);
   overwrite(join(folder, "checkpoint"), checkpoint);
   return checkpoint;
+}
+
+/** Commit records that lead to these entries, as far as there were some on the way: numbered without a gap. */
+function ringOf(
+  { commits }: StolenLog,
+  entries: readonly Uint8Array[],
+  offsets: readonly number[],
+): Uint8Array {
+  const ring = new Uint8Array(commitSlotByteLength * commitSlotCount);
+  const kept = commits.filter(({ size }) => size < entries.length);
+  const number = (kept[0]?.number ?? 0) + 1;
+  for (const record of [...kept, { number, size: entries.length }]) {
+    const { size } = record;
+    const [root, tailOffset] = [rootOf(entries.slice(0, size)), offsets[size]!];
+    const slot = encodeCommitSlot({ number: record.number, size, root, tailFirst: 0, tailOffset });
+    ring.set(slot, (record.number % commitSlotCount) * commitSlotByteLength);
+  }
+  return ring;
 }
 
 /** Other content in the same file, whatever its mode. */

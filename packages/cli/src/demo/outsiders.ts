@@ -26,12 +26,17 @@ export class Monitor {
   /** Where it keeps its memory, and its alarms. */
   readonly folder: string;
   readonly alarms: WatchAlarm[] = [];
-  readonly #onChange = new Set<() => void>();
+  readonly #onChange: (() => void)[] = [];
+  readonly #over = new AbortController();
+  readonly #signal: AbortSignal;
+  #running: Promise<void> = Promise.resolve();
   #size = 0;
   #standing: readonly string[] = [];
 
-  private constructor(folder: string) {
+  private constructor(folder: string, sceneSignal: AbortSignal) {
     this.folder = folder;
+    this.#signal = AbortSignal.any([this.#over.signal, sceneSignal]);
+    this.#signal.addEventListener("abort", () => this.#changed());
   }
 
   /** Watches until the scene is over. Remembers what a monitor of that name has seen. */
@@ -43,10 +48,9 @@ export class Monitor {
     options: MonitorOptions = {},
   ): Promise<Monitor> {
     const { tiles = site.tiles, staleAfterMs = 180_000, unreachableAfterMs = 60_000 } = options;
-    const monitor = new Monitor(join(stage.folder, name));
+    const monitor = new Monitor(join(stage.folder, name), act.signal);
     mkdirSync(monitor.folder, { recursive: true });
-    const over = new AbortController();
-    const signal = AbortSignal.any([over.signal, act.signal]);
+    const signal = monitor.#signal;
     const policy = stage.auditPolicy(site.vkeys);
     const follower = await Follower.open({
       source: new Fetcher(tiles, { signal, attempts: 1 }),
@@ -76,14 +80,17 @@ export class Monitor {
         monitor.#changed();
       },
     });
-    const running = watch.run(signal);
-    // Whoever waits for the monitor hears of its failure when the scene ends.
-    running.catch(() => undefined);
-    act.defer(async () => {
-      over.abort();
-      await running;
-    });
+    monitor.#running = watch.run(signal);
+    // Whoever waits for the monitor hears of its failure when it is stopped.
+    monitor.#running.catch(() => undefined);
+    act.defer(() => monitor.stop());
     return monitor;
+  }
+
+  /** Its memory stays in its folder, for one that comes after it. */
+  async stop(): Promise<void> {
+    this.#over.abort();
+    await this.#running;
   }
 
   /** Resolves when it has verified so many entries, and nothing is wrong. */
@@ -98,21 +105,40 @@ export class Monitor {
     return `${code}: ${find()!.message}`;
   }
 
+  /** Alarms from before the attack do not count. */
+  forget(): void {
+    this.alarms.length = 0;
+  }
+
+  /** A line or two of what it keeps about an alarm. */
+  excerpt(code: WatchAlarm["code"]): string[] {
+    const alarm = this.alarms.find((each) => each.code === code);
+    if (alarm === undefined) return [];
+    const { at, message, evidence = [] } = alarm;
+    const notes = evidence.map((note) => {
+      const [, size, root] = note.split("\n");
+      return `signed note: ${String(size)} entries, root ${String(root)}`;
+    });
+    return [asciiJson({ at, code, message }), ...notes];
+  }
+
   get alarmsFile(): string {
     return join(this.folder, "alarms.ndjson");
   }
 
   async #until(isSo: () => boolean): Promise<void> {
     while (!isSo()) {
+      // A monitor that was stopped says nothing any more.
+      this.#signal.throwIfAborted();
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#onChange.add(resolve);
+      this.#onChange.push(resolve);
       await promise;
-      this.#onChange.delete(resolve);
     }
   }
 
   #changed(): void {
     for (const resolve of this.#onChange) resolve();
+    this.#onChange.length = 0;
   }
 }
 

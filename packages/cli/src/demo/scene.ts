@@ -73,7 +73,9 @@ export class Act {
   }
 
   get ok(): boolean {
-    return !this.happenings.some((each) => each.kind === "observation" && each.outcome === "missed");
+    return !this.happenings.some(
+      (each) => each.kind === "observation" && each.outcome === "missed",
+    );
   }
 
   /** What the attacker does next, said before it is done. */
@@ -89,20 +91,26 @@ export class Act {
 
   /** One who watches all the time must speak up by itself. */
   async watches(by: string, speaks: Promise<string>): Promise<void> {
-    await this.#observe(by, speaks, this.#struckAt);
+    await this.#observe(by, () => speaks, this.#struckAt);
   }
 
   /** One who is asked must find something. */
   async finds(by: string, look: () => Promise<string>): Promise<void> {
-    await this.#observe(by, look(), performance.now());
+    await this.#observe(by, look, performance.now());
   }
 
-  /** One who is asked finds nothing wrong, and our documents say that it does not. */
+  /** One who is asked finds nothing wrong, and our documents say so; it rejects with a `CairnError` where it does. */
   async isBlind(by: string, look: () => Promise<string>): Promise<void> {
     const begunAt = performance.now();
-    const said = await this.#waitFor(look());
+    let outcome: Outcome = "silent";
+    const said = await this.#waitFor(look()).catch((error: unknown) => {
+      if (!isCairnError(error)) throw error;
+      // It sees more than we promise.
+      outcome = "noticed";
+      return error.message;
+    });
     const ms = performance.now() - begunAt;
-    await this.#happens({ kind: "observation", by, outcome: "silent", ms, said });
+    await this.#happens({ kind: "observation", by, outcome, ms, said });
   }
 
   /** What would be noticed, where the tour cannot try it. */
@@ -137,11 +145,11 @@ export class Act {
     }
   }
 
-  async #observe(by: string, work: Promise<string>, sinceMs: number): Promise<void> {
+  async #observe(by: string, look: () => Promise<string>, sinceMs: number): Promise<void> {
     let outcome: Outcome = "noticed";
     let said: string;
     try {
-      said = await this.#waitFor(work);
+      said = await this.#waitFor(look());
     } catch (error) {
       if (!(error instanceof NotNoticed)) throw error;
       [outcome, said] = ["missed", error.message];

@@ -18,6 +18,7 @@ import {
 import { Scrubber, type ScrubberOptions } from "@cairnlog/scrub";
 import { apiKeysPath, createKey, createServer, keyRing, type CairnServer } from "@cairnlog/server";
 import { filesStore } from "@cairnlog/store";
+import { verifyDirectory } from "@cairnlog/verify";
 import { FolderRegistry } from "../folder-registry.ts";
 import { eventLines, PastClock } from "./events.ts";
 import type { Act } from "./scene.ts";
@@ -159,6 +160,15 @@ export class Site {
     const registry = this.#registry;
     this.#registry = undefined;
     await registry?.closeAll();
+  }
+
+  /** Whether all on the disk agrees with itself and with the log's real keys. Rejects with "unverified" if not. */
+  async verify(): Promise<string> {
+    const { ok, verdict, size, problems } = await verifyDirectory(this.logFolder, {
+      vkeys: this.vkeys,
+    });
+    if (!ok) throw new CairnError("unverified", problems[0]!.message);
+    return `${verdict}: ${String(size)} entries, whole and signed`;
   }
 
   /** Nobody answers at the address any more. */

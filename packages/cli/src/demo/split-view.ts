@@ -1,7 +1,12 @@
 /** Scene 4: two people are shown two histories under one key. */
-import { formatAddCheckpoint, parseTlogProof, leafHash, checkQuorum, verifyWitnessedProof } from "@cairnlog/core";
+import {
+  formatAddCheckpoint,
+  parseTlogProof,
+  leafHash,
+  checkQuorum,
+  verifyWitnessedProof,
+} from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
-import { firstLine } from "./cut-and-rewrite.ts";
 import { theft } from "./events.ts";
 import { Application, Monitor } from "./outsiders.ts";
 import { toBatch } from "@cairnlog/log";
@@ -39,10 +44,16 @@ export const splitView: Scene = {
       const { note } = bobs.log.publishedCheckpoint();
       const proof = await bobs.log.consistencyProof(size, size + 2);
       const body = formatAddCheckpoint({ oldSize: size, proof, checkpoint: note });
-      const first = await fetch(`${stage.witnesses[0]!.url}/add-checkpoint`, { method: "POST", body });
+      const first = await fetch(`${stage.witnesses[0]!.url}/add-checkpoint`, {
+        method: "POST",
+        body,
+      });
       const held = (await first.text()).trim();
       const again = formatAddCheckpoint({ oldSize: size + 2, proof: [], checkpoint: note });
-      const second = await fetch(`${stage.witnesses[0]!.url}/add-checkpoint`, { method: "POST", body: again });
+      const second = await fetch(`${stage.witnesses[0]!.url}/add-checkpoint`, {
+        method: "POST",
+        body: again,
+      });
       if (first.ok || second.ok) throw new NotNoticed("the witness cosigned it");
       return `${first.status} ${held}, then ${second.status} ${(await second.text()).trim()}`;
     });
@@ -55,17 +66,25 @@ export const splitView: Scene = {
         leafHash(nodeCrypto.sha256, proof.extra!),
         policy,
       );
-      const { message } = await refusalOf((async () => checkQuorum(policy, witnessed))(), "unverified");
+      const { message } = await refusalOf(
+        (async () => checkQuorum(policy, witnessed))(),
+        "unverified",
+      );
       return message;
     });
     act.strike();
     const monitor = await Monitor.open(act, stage, bobs, "split-bob/monitor");
     await act.watches("Bob's monitor, with the auditor's policy", monitor.alarm("unwitnessed"));
 
-    await act.attack("Alice's monitor, which remembers what she was shown, is led to Bob's server.");
+    await act.attack(
+      "Alice's monitor, which remembers what she was shown, is led to Bob's server.",
+    );
     const hers = await Monitor.open(act, stage, alices, "split-alice/monitor");
     await hers.caughtUp(size + 2);
-    const led = await Monitor.open(act, stage, alices, "split-alice/monitor", { tiles: bobs.tiles });
+    await hers.stop();
+    const led = await Monitor.open(act, stage, alices, "split-alice/monitor", {
+      tiles: bobs.tiles,
+    });
     act.strike();
     await act.watches("Alice's monitor", led.alarm("fork"));
     const [evidence] = stage.evidenceAgainst(alices.origin);
@@ -75,7 +94,7 @@ export const splitView: Scene = {
       `root ${evidence.held.split("\n")[2]!}`,
       `root ${evidence.note.split("\n")[2]!}`,
     ]);
-    await act.leaves(stage.shown(led.alarmsFile), [firstLine(led.alarmsFile)]);
+    await act.leaves(stage.shown(led.alarmsFile), led.excerpt("fork"));
     await act.limit(
       "Whoever has keys but no policy with witnesses, and compares with nobody, can be shown a history of his own.",
     );
