@@ -8,20 +8,50 @@
  * key is a copy of a log's folder that goes another way.
  */
 import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { CairnClient, type CairnClientOptions, type CairnEvent } from "@cairnlog/client";
-import { CairnError } from "@cairnlog/core";
-import { createLog, type Log } from "@cairnlog/log";
+import {
+  CairnClient,
+  type Alarm,
+  type CairnClientOptions,
+  type CairnEvent,
+} from "@cairnlog/client";
+import {
+  CairnError,
+  cosignCheckpoint,
+  cosigner,
+  formatCosignatureLines,
+  formatVkey,
+  hashLeaf,
+  parseAddCheckpoint,
+  parsePolicy,
+  parseTlogProof,
+  utf8,
+  verifyWitnessedProof,
+} from "@cairnlog/core";
+import { nodeCrypto, signerFromSeed } from "@cairnlog/crypto";
+import { createLog, openLog, toBatch, type Log } from "@cairnlog/log";
 import { createServer, type CairnServer, type Principal } from "@cairnlog/server";
-import { memoryStore } from "@cairnlog/store";
+import { filesStore, memoryStore } from "@cairnlog/store";
 
 const key = "the-key";
+const { sha256 } = nodeCrypto;
+const witness = cosigner(sha256, "witness.example/w", signerFromSeed("ed25519", sha256(utf8("w"))));
+const witnessLine = `witness w ${formatVkey(witness.vkey)}`;
 let log: Log;
+/** What the server gives out as the log "other". */
+let other: Log | undefined;
 let server: CairnServer;
 let url: string;
 
 before(async () => {
-  log = await createLog(memoryStore(), { name: "main", origin: "example.com/main" });
+  log = await createLog(
+    memoryStore(),
+    { name: "main", origin: "example.com/main" },
+    { publishIntervalMs: 20, witnesses: { policy: witnessPolicy(), transport: cosign } },
+  );
   const principal: Principal = {
     id: "k",
     source: "sdk",
@@ -30,7 +60,11 @@ before(async () => {
     covers: () => true,
   };
   server = await createServer({
-    logs: { get: (name) => (name === "main" ? log : undefined), list: () => [log], create },
+    logs: {
+      get: (name) => (name === "main" ? log : name === "other" ? other : undefined),
+      list: () => [log],
+      create,
+    },
     keys: {
       authenticate(header) {
         if (header !== `Bearer ${key}`) throw new CairnError("unauthenticated", "no such key");
@@ -44,6 +78,26 @@ after(async () => {
   await server.stop();
   await log.close();
 });
+
+function witnessPolicy(): ReturnType<typeof parsePolicy> {
+  return parsePolicy(sha256, utf8(`${witnessLine} http://w.example\nquorum w\n`));
+}
+
+/** A witness that cosigns whatever it is sent. */
+async function cosign(request: { body?: Uint8Array | undefined }): Promise<{
+  status: number;
+  body: Uint8Array;
+}> {
+  if (request.body === undefined) return { status: 404, body: utf8("") };
+  const { note } = parseAddCheckpoint(request.body);
+  const lines = await cosignCheckpoint([witness], note.text, Math.floor(Date.now() / 1000));
+  return { status: 200, body: utf8(formatCosignatureLines(lines)) };
+}
+
+/** What a user of the log would trust. */
+function policyOf({ vkeys }: Log): string {
+  return `${vkeys.map((vkey) => `log ${vkey}\n`).join("")}${witnessLine}\nquorum w\n`;
+}
 
 function create(): Promise<never> {
   throw new CairnError("usage", "this test has one log");
@@ -117,4 +171,82 @@ test("following a log gives entries as they come", async () => {
   })();
   const { seq } = await cairn.log(event("followed"));
   assert.equal(await following, seq);
+});
+
+/** A client in whose life a second takes 50 ms. */
+function hasty(
+  options: Partial<CairnClientOptions>,
+): CairnClient & { alarms: Alarm[]; evidence: string[] } {
+  const alarms: Alarm[] = [];
+  const evidence: string[] = [];
+  const client = open({
+    clock: {
+      now: () => Date.now(),
+      after(ms, run) {
+        const timer = setTimeout(run, ms / 20);
+        return () => clearTimeout(timer);
+      },
+    },
+    onAlarm: (alarm) => alarms.push(alarm),
+    keepEvidence: (text) => void evidence.push(text),
+    ...options,
+  });
+  return Object.assign(client, { alarms, evidence });
+}
+
+test("receipts become witnessed: in the background, and as proofs that stand alone", async () => {
+  const policy = policyOf(log);
+  const cairn = hasty({ policy, vkeys: [] });
+  const receipts = await Promise.all(["w1", "w2", "w3"].map((id) => cairn.log(event(id))));
+  const proof = await receipts[1]!.witnessed();
+  assert.deepEqual(
+    proof.witnesses.map(({ name }) => name),
+    ["w"],
+  );
+  const parsed = parseTlogProof(utf8(proof.text));
+  const leafHash = hashLeaf(sha256, parsed.extra!);
+  const trusted = parsePolicy(sha256, utf8(policy));
+  const checked = await verifyWitnessedProof(nodeCrypto, parsed, leafHash, trusted);
+  assert.deepEqual([checked.isQuorum, checked.logKeys.length], [true, 2]);
+  await cairn.close();
+  const { witnessedSize, waiting } = cairn.status().watch!;
+  assert.equal(waiting, 0);
+  assert.ok(witnessedSize! > receipts[2]!.seq);
+  assert.deepEqual(cairn.alarms, []);
+});
+
+test("a history that was rewritten with the log's own key is noticed, both notes kept", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "cairn-two-histories-"));
+  const [one, two] = [join(folder, "one"), join(folder, "two")];
+  const first = await createLog(filesStore({ folder: one }), {
+    name: "other",
+    origin: "example.com/other",
+  });
+  await first.close();
+  cpSync(one, two, { recursive: true });
+  const options = { publishIntervalMs: 20 };
+  const truth = await openLog(filesStore({ folder: one }), "other", options);
+  const lie = await openLog(filesStore({ folder: two }), "other", options);
+  t.after(async () => {
+    await Promise.all([truth.close(), lie.close()]);
+    rmSync(folder, { recursive: true });
+  });
+  assert.deepEqual(truth.vkeys, lie.vkeys);
+
+  other = truth;
+  const cairn = hasty({ log: "other", vkeys: truth.vkeys });
+  const receipt = await cairn.log(event("what happened"));
+  other = lie;
+  await lie.append(toBatch([event("what did not"), event("nor this")]), "sdk");
+  await lie.publish();
+  await cairn.close();
+  assert.deepEqual(
+    cairn.alarms.map(({ code }) => code),
+    ["inconsistent"],
+  );
+  const [alarm] = cairn.alarms;
+  assert.equal(alarm!.known, receipt.checkpoint);
+  assert.equal(alarm!.shown, lie.publishedCheckpoint().note);
+  assert.deepEqual((JSON.parse(cairn.evidence[0]!) as Alarm).known, receipt.checkpoint);
+  await assert.rejects(receipt.witnessed(), { code: "unverified" });
 });

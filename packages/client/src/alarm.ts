@@ -33,7 +33,7 @@ export type OnAlarm = (alarm: Alarm) => void;
 /** Takes what must not be lost, as JSON text: to a file, to another service. */
 export type KeepEvidence = (evidence: string, alarm: Alarm) => void | Promise<void>;
 
-export const alarmFormat = "cairn-receipt-alarm/1";
+const alarmFormat = "cairn-receipt-alarm/1";
 
 /** The alarm as one JSON text that holds the notes verbatim. */
 export function formatAlarm(alarm: Alarm): string {

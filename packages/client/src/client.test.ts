@@ -233,6 +233,7 @@ test("memory is bounded: a full queue rejects at once, and each rejection is tol
       rejectedEvents: 1,
       failingSince: undefined,
       lastError: undefined,
+      watch: undefined,
     },
   );
   assert.equal((await cairn.log(event("again"))).seq, 5);

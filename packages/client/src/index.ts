@@ -1,7 +1,6 @@
 /** The SDK: events in, receipts out, over HTTP. Runs wherever there is `fetch`. */
 export { CairnError, isCairnError, type CairnErrorCode, type CairnEvent } from "@cairnlog/core";
 export {
-  alarmFormat,
   formatAlarm,
   type Alarm,
   type AlarmCode,

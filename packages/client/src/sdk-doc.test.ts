@@ -2,23 +2,28 @@
  * Goal: the snippets of docs/sdk.md run as they stand, and the defaults that it names are those of
  * the code.
  *
- * Method: each snippet in a process of its own, with the scripted log's address and key in place of
- * the examples'.
+ * Method: each snippet in a process of its own, with the scripted log's address, key and policy in
+ * place of the examples', and a folder for what it writes.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { ScriptedLog } from "./scripted-log.testing.ts";
+import { policyOf, witnesses } from "./watched-client.testing.ts";
 
 const run = promisify(execFile);
 const doc = await readFile(new URL("../../../docs/sdk.md", import.meta.url), "utf8");
 const snippets = [...doc.matchAll(/```ts\n([^]*?)```/g)].map((match) => match[1]!);
 
 test("the snippets run", async () => {
-  assert.equal(snippets.length, 5);
+  assert.equal(snippets.length, 6);
   const log = await ScriptedLog.open();
+  log.cosigners = witnesses;
+  const cwd = await mkdtemp(join(tmpdir(), "cairn-sdk-doc-"));
   const sdk = new URL("./index.ts", import.meta.url).href;
   try {
     const runSnippet = async (snippet: string): Promise<void> => {
@@ -26,18 +31,21 @@ test("the snippets run", async () => {
         .replace("cairnlog/client", sdk)
         .replace("http://127.0.0.1:8080", log.url)
         .replace(/"example.com\/log42[^"]*"/, JSON.stringify(log.vkey))
+        .replace('await readFile("main.policy", "utf8")', JSON.stringify(policyOf(log)))
         .replaceAll("…", "k");
       const args = ["--input-type=module", "-e", script];
-      const { stderr } = await run(process.execPath, args);
+      const { stderr } = await run(process.execPath, args, { cwd });
       assert.equal(stderr, "", snippet);
     };
     // The one that reads needs what the first one writes.
     const [first, ...others] = snippets;
     await runSnippet(first!);
     await Promise.all(others.map(runSnippet));
-    assert.equal(log.entries.length, 3);
+    assert.equal(log.entries.length, 4);
+    assert.deepEqual(await readdir(cwd), ["cairn.memory"]);
   } finally {
     await log.close();
+    await rm(cwd, { recursive: true });
   }
 });
 

@@ -208,13 +208,17 @@ describe("an export", () => {
     writeFileSync(path, whole.with(100_000, whole[100_000]! ^ 1));
     const again = await openLog(folder, "main", { clock });
     t.after(() => again.close());
+    let damaged = 0;
     const wide = exportEvidence(again, request({ seqs: [{ from: 0, to: 60_000 }] }));
     await assert.rejects(wide, (error) => {
       assert.ok(isCairnError(error, "unverified"), String(error));
       assert.equal(error.place.path, "sealed/0000000000000000");
       assert.ok(error.place.seq! > 0 && error.place.seq! < 60_000);
+      damaged = error.place.seq!;
       return true;
     });
+    // To whoever reads it as well, it is damage, and not a mistake of theirs.
+    await assert.rejects(again.entry(damaged), refuses("unverified", /sealed/));
     // Entries elsewhere in the file are as good as they were.
     const seqs = [{ from: 65_000, to: 65_010 }];
     assert.equal(seqsOf(await taken(again, { seqs })).length, 10);

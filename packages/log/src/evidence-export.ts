@@ -11,7 +11,6 @@ import {
   exportEventType,
   formatEvidenceHeader,
   formatLogTime,
-  isCairnError,
   isSameExport,
   parseEntry,
   parseUtf8,
@@ -83,16 +82,18 @@ export async function exportEvidence(
   };
   const { origin, vkeys: keys } = log;
   checkHeader({ origin, size: Math.max(size, 1), count: 1, keys, export: taken, recorded: size });
-  const seqs = await selectEntries(log, selection, size, countMax, request).catch(asDamage);
+  const seqs = await selectEntries(log, selection, size, countMax, request);
   if (seqs.length === 0) throw new CairnError("not_found", "no entry matches: nothing to export");
   signal?.throwIfAborted();
   const details = { export: taken, entries: seqs.length };
   await log.tell({ type: exportEventType, action: "export", details });
   const recorded = await findRecord(log, taken, size);
   const checkpoint = await log.publish();
-  const { entries, leafHashes, proof } = await log
-    .prove([...seqs, recorded], checkpoint, entryBytesMax)
-    .catch(asDamage);
+  const { entries, leafHashes, proof } = await log.prove(
+    [...seqs, recorded],
+    checkpoint,
+    entryBytesMax,
+  );
   const header: EvidenceHeader = {
     origin,
     size: checkpoint.size,
@@ -115,12 +116,6 @@ function checkHeader(header: EvidenceHeader): void {
       `who, why and what is asked for have ${byteLength} bytes, more than ${exportBytesMax}: say it shorter`,
     );
   }
-}
-
-/** A file of the log that does not even parse is damage, and no mistake of who asked. */
-function asDamage(error: unknown): never {
-  if (!isCairnError(error, "malformed") || error.place.path === undefined) throw error;
-  throw new CairnError("unverified", error.message, { place: error.place, cause: error });
 }
 
 /** Where the log has recorded the export: one of the entries since `from`. */

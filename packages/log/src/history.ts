@@ -14,6 +14,7 @@ import {
   hashOfTile,
   inclusionProof,
   inclusionProofNodes,
+  isCairnError,
   isSameBytes,
   nodeFromTile,
   parseEntryBundle,
@@ -56,6 +57,19 @@ const framesPerSegment = segmentEntries / bundleEntries;
 /** The segment that a tile of level 0 or 1 is of. */
 function segmentOfTile(level: number, index: number): number {
   return Math.floor((index * bundleEntries ** (level + 1)) / segmentEntries);
+}
+
+/**
+ * What the store calls malformed, or cannot find, was written well and is part of the log: to whoever reads it, it is
+ * damage, and no fault of what was asked for.
+ */
+async function fromMedium<T>(read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (error) {
+    if (!isCairnError(error, "malformed") && !isCairnError(error, "not_found")) throw error;
+    throw new CairnError("unverified", error.message, { cause: error, place: error.place });
+  }
 }
 
 export class History {
@@ -155,7 +169,7 @@ export class History {
           return places.map((i) => whole.slice(ranges[i]!.begin, ranges[i]!.end));
         }
         const segment = await this.#segment(Math.floor(first / segmentEntries));
-        return segment.unprovenEntries(bundle % framesPerSegment, places);
+        return fromMedium(segment.unprovenEntries(bundle % framesPerSegment, places));
       },
       node: (level, index) => this.#tree.node(level, index),
       tile: (level, index) => this.#rawTile(level, index),
@@ -192,7 +206,7 @@ export class History {
     if (cached !== undefined) return cached;
     const segment = await this.#segment(Math.floor(index / framesPerSegment));
     const frame = index % framesPerSegment;
-    const bundle = await segment.entryBundle(frame);
+    const bundle = await fromMedium(segment.entryBundle(frame));
     // The reader checked the entries against the file's own leaf hashes; this checks those against the tree.
     await this.#storedTile(0, index);
     this.#bundles.set(index, bundle);
@@ -202,7 +216,8 @@ export class History {
   #segment(index: number): Promise<SegmentReader> {
     const known = this.#segments.get(index);
     if (known !== undefined) return known;
-    const segment = openSegmentReader(this.#reader, index * segmentEntries, this.#sha256);
+    const first = index * segmentEntries;
+    const segment = fromMedium(openSegmentReader(this.#reader, first, this.#sha256));
     this.#segments.set(index, segment);
     segment.catch(() => this.#segments.delete(index));
     return segment;
@@ -237,7 +252,7 @@ export class History {
       return (await this.#reader.get(treeTilePath(level, index))) ?? new Uint8Array(0);
     }
     const segment = await this.#segment(segmentOfTile(level, index));
-    return level === 0 ? segment.level0(index % framesPerSegment) : segment.level1();
+    return fromMedium(level === 0 ? segment.level0(index % framesPerSegment) : segment.level1());
   }
 
   #tileFile(level: number, index: number): string {

@@ -72,7 +72,7 @@ interface Pacing {
 }
 
 async function tour(
-  { io, output }: CommandContext,
+  { io, output, options }: CommandContext,
   stage: Stage,
   pace: Pacing,
   scenes: readonly Scene[],
@@ -91,13 +91,14 @@ async function tour(
     if (happening.kind === "attack") await pace.pause(attackPauseMs);
     if (happening.kind === "observation") await pace.pause(observationPauseMs);
   };
+  const kept = options.has("keep") ? { folder: stage.folder } : {};
   const results: SceneResult[] = [];
   for (const [i, number] of chosen.entries()) {
     const scene = scenes[number - 1]!;
     if (!output.isJson) await show.title(number, scene.title);
     const result = await playScene(scene, number, stage, { signal, onHappening });
     results.push(result);
-    if (output.isJson) await output.line(asciiJson(asJson(result)));
+    if (output.isJson) await output.line(asciiJson({ ...asJson(result), ...kept }));
     else await output.line("");
     if (i < chosen.length - 1) await pace.pause(scenePauseMs);
   }

@@ -1,14 +1,11 @@
 /** Scenes 2 and 3: the newest hour disappears; the whole past is written anew, and signed with the real keys. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { formatAddCheckpoint } from "@cairnlog/core";
 import { verifyDirectory } from "@cairnlog/verify";
 import { scapegoat, thief } from "./events.ts";
-import { findEntry, replaceHistory, rewriteEntries, stealLog, type StolenLog } from "./forgery.ts";
+import { findEntry, replaceHistory, rewriteEntries, stealLog } from "./forgery.ts";
 import { Application, Monitor } from "./outsiders.ts";
-import { NotNoticed, refusalOf, type Act, type Scene } from "./scene.ts";
+import { NotNoticed, refusalOf, type Scene } from "./scene.ts";
 import { Site } from "./site.ts";
-import type { Stage } from "./stage.ts";
+import { askToCosign, leavesSplit, refusesToStart } from "./witness-answers.ts";
 
 const events = 240;
 
@@ -73,7 +70,11 @@ export const rewritePast: Scene = {
     );
     const checkpoint = await replaceHistory(stolen, rewritten);
     await act.isBlind("cairn verify, with the right keys", () => site.verify());
-    await asksWitness(act, stage, stolen, checkpoint);
+    await act.finds("the witness, asked for a cosignature", async () => {
+      const ask = (oldSize: number): Promise<string> =>
+        askToCosign(stage, { oldSize, proof: [], checkpoint });
+      return `as if it were new: ${await ask(0)}. As it is: ${await ask(size)}`;
+    });
     await refusesToStart(act, stage, site);
     await act.attack(
       "So root takes the witnesses out of the configuration, and starts the log without them.",
@@ -85,57 +86,10 @@ export const rewritePast: Scene = {
       const { message } = await refusalOf(receipt.full(), "unverified");
       return message;
     });
-    const [evidence] = stage.evidenceAgainst(site.origin);
-    if (evidence === undefined) throw new NotNoticed("the witness kept nothing");
-    await act.leaves(`${stage.shown(stage.witnesses[0]!.folder)}/witness.db`, [
-      `${evidence.kind}: two roots of ${evidence.size} entries, both under the log's own key`,
-      ...rootsOf(evidence.held, evidence.note),
-    ]);
+    await leavesSplit(act, stage, site.origin);
     await act.leaves(stage.shown(monitor.alarmsFile), monitor.excerpt("fork"));
     await act.limit(
       "cairn verify remembers nothing: give it a checkpoint that you kept, or a policy, or let a monitor remember.",
     );
   },
 };
-
-/** The attacker tries to get a cosignature for what was made up. */
-async function asksWitness(
-  act: Act,
-  stage: Stage,
-  { entries }: StolenLog,
-  checkpoint: string,
-): Promise<void> {
-  const { url } = stage.witnesses[0]!;
-  const ask = async (oldSize: number): Promise<string> => {
-    const body = formatAddCheckpoint({ oldSize, proof: [], checkpoint });
-    const response = await fetch(`${url}/add-checkpoint`, { method: "POST", body });
-    const answer = (await response.text()).trim();
-    if (response.ok) throw new NotNoticed("the witness cosigned it");
-    return `${response.status} ${answer}`;
-  };
-  await act.finds("the witness, asked for a cosignature", async () => {
-    const [asNew, asKnown] = [await ask(0), await ask(entries.length)];
-    return `as if it were new: ${asNew}. As it is: ${asKnown}`;
-  });
-}
-
-/** The log as its operator has set it up does not start, and keeps what the witness said. */
-export async function refusesToStart(act: Act, stage: Stage, site: Site): Promise<void> {
-  await act.finds("the log's own start, which asks the witnesses", async () => {
-    const { message } = await refusalOf(site.start(), "tampered");
-    await site.stop();
-    return message.replace(/\. Keep the log's folder.*$/s, ".");
-  });
-  const folder = join(site.logFolder, "evidence");
-  const [name] = readdirSync(folder);
-  if (name === undefined) throw new NotNoticed("no evidence was kept");
-  const kept = JSON.parse(readFileSync(join(folder, name), "utf8")) as Record<string, unknown>;
-  const { witness, claim, ourSize, status } = kept;
-  await act.leaves(stage.shown(join(folder, name)), [
-    JSON.stringify({ witness, claim, ourSize, status }),
-  ]);
-}
-
-function rootsOf(...notes: readonly string[]): string[] {
-  return notes.map((note) => `root ${note.split("\n")[2]!}`);
-}

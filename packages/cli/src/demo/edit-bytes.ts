@@ -10,7 +10,6 @@ import { scapegoat, thief } from "./events.ts";
 import { patch } from "./forgery.ts";
 import { NotNoticed, refusalOf, type Act, type Scene } from "./scene.ts";
 import { Site } from "./site.ts";
-import type { Stage } from "./stage.ts";
 
 const patienceMs = 30_000;
 /** Of the second segment, so that there is a sealed file and a tail. */
@@ -75,7 +74,7 @@ async function editSealed(act: Act, site: Site, log: Log, alarms: Alarms): Promi
   const { atime, mtime } = statSync(file);
   const byte = readFileSync(file)[at]!;
   act.strike();
-  patch(file, at, Uint8Array.of(byte ^ 1));
+  patch(file, at, Uint8Array.of(byte % 2 === 0 ? byte + 1 : byte - 1));
   utimesSync(file, atime, mtime);
   await act.watches("the scrubber", heard);
   await act.finds("a reader of the log", async () => {

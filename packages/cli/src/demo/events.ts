@@ -24,7 +24,7 @@ export function everydayEvent(i: number): CairnEvent {
     type: "database.query",
     actor: { id: people[i % people.length]!, type: "user" },
     action: "SELECT",
-    targets: [{ type: "postgres", id: `shop/${tables[(i >> 2) % tables.length]!}` }],
+    targets: [{ type: "postgres", id: `shop/${tables[Math.floor(i / 4) % tables.length]!}` }],
     outcome: "success",
   };
 }

@@ -1,11 +1,8 @@
 /** Scene 8: an evidence file is edited, made up under another key, and made up under the log's real key. */
 import {
-  base64,
-  checkpointCosignatureMessage,
   formatEvidence,
   formatNote,
   formatVkey,
-  hashChildren,
   hashLeaf,
   makeEvidence,
   noteSigner,

@@ -20,6 +20,8 @@ export interface MonitorOptions {
 }
 
 const lookMs = 20;
+/** As the SDK comes it is ten seconds. */
+const witnessedWithinMs = 500;
 
 /** `cairn monitor`, with shorter intervals. */
 export class Monitor {
@@ -142,17 +144,20 @@ export class Monitor {
   }
 }
 
-/** An application with the SDK, which was given the log's keys. */
+/** An application with the SDK, which was given the log's keys, or the auditor's policy. */
 export class Application {
   readonly #client: CairnClient;
+  readonly #alarmed = Promise.withResolvers<string>();
   #events = 0;
 
-  constructor(act: Act, site: Site) {
+  constructor(act: Act, site: Site, policy?: string) {
     this.#client = new CairnClient({
       url: site.url,
       key: site.key,
-      vkeys: site.vkeys,
       loadCrypto: () => Promise.resolve(nodeCrypto),
+      ...(policy === undefined ? { vkeys: site.vkeys } : { policy }),
+      witnessedWithinMs: policy === undefined ? Infinity : witnessedWithinMs,
+      onAlarm: ({ code, message }) => this.#alarmed.resolve(`${code}: ${message}`),
       onError: () => undefined,
     });
     act.defer(() => this.#client.close());
@@ -160,6 +165,11 @@ export class Application {
 
   record(): Promise<LoggedReceipt> {
     return this.#client.log(everydayEvent(this.#events++));
+  }
+
+  /** The first alarm that the SDK raises by itself: what it says. */
+  alarm(): Promise<string> {
+    return this.#alarmed.promise;
   }
 
   /** The tlog-proof that a receipt grows up to, as text. */

@@ -4,12 +4,12 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { tailPath } from "@cairnlog/store";
-import { refusesToStart } from "./cut-and-rewrite.ts";
 import { alarmText } from "./edit-bytes.ts";
 import { overwrite } from "./forgery.ts";
 import { Application, Monitor } from "./outsiders.ts";
 import { NotNoticed, refusalOf, type Act, type Scene } from "./scene.ts";
 import { Site } from "./site.ts";
+import { refusesToStart } from "./witness-answers.ts";
 
 const secret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
@@ -86,26 +86,23 @@ export const restoreSnapshot: Scene = {
 
 /** Somebody's phone, on another host. */
 class Pager {
-  readonly url: string;
+  url = "";
   body = "";
   readonly #called = Promise.withResolvers<string>();
 
-  private constructor(url: string) {
-    this.url = url;
-  }
-
   static async open(act: Act): Promise<Pager> {
-    const bodies: string[] = [];
-    let pager: Pager | undefined;
-    const server = createServer(async (request, response) => {
-      const pieces: Buffer[] = [];
-      for await (const piece of request) pieces.push(piece as Buffer);
-      bodies.push(Buffer.concat(pieces).toString());
-      response.end();
-      pager?.take(bodies.at(-1)!, String(request.headers["webhook-signature"]));
+    const pager = new Pager();
+    const server = createServer((request, response) => {
+      let body = "";
+      request.setEncoding("utf8");
+      request.on("data", (piece: string) => (body += piece));
+      request.on("end", () => {
+        response.end();
+        pager.take(body, String(request.headers["webhook-signature"]));
+      });
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    pager = new Pager(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    pager.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
     act.defer(async () => {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));

@@ -6,7 +6,7 @@
  * Nothing here is staged: each time was measured, each sentence of a watcher is its own.
  */
 import { performance } from "node:perf_hooks";
-import { CairnError, isCairnError, type CairnErrorCode } from "@cairnlog/core";
+import { isCairnError, type CairnError, type CairnErrorCode } from "@cairnlog/core";
 import type { Stage } from "./stage.ts";
 
 /**

@@ -12,6 +12,9 @@ const widthMax = 96;
 /** Longer sentences are cut: all of it is in `--json`. */
 const saidLinesMax = 4;
 
+const next =
+  "Next: docs/witness.md, docs/mirror-and-monitor.md, docs/scrubbing.md and docs/worm.md set these watchers up.";
+
 const outcomes: Readonly<Record<Outcome, readonly [Style, string]>> = {
   noticed: ["good", "NOTICED"],
   missed: ["bad", "MISSED"],
@@ -36,7 +39,7 @@ export class Show {
     const { paint } = this;
     await this.#lines([
       "",
-      `${paint("bold", "cairn demo attack")}   what an administrator could do, and who would notice`,
+      paint("bold", "What an administrator could do, and who would notice"),
       "",
       ...this.#wrap(
         "A throw-away log, three witnesses, a monitor, an application: all of it real, on loopback, in one folder. " +
@@ -53,7 +56,7 @@ export class Show {
     const head = ` ${number} of ${this.#count} `;
     const rule = "─".repeat(this.#width - head.length - 2);
     this.#before = undefined;
-    await this.#lines([`${paint("dim", `──${head}${rule}`)}`, `   ${paint("bold", title)}`]);
+    await this.#lines([paint("dim", `──${head}${rule}`), `   ${paint("bold", title)}`]);
   }
 
   async happening(happening: Happening): Promise<void> {
@@ -68,16 +71,14 @@ export class Show {
   /** Who was first in each scene, and how it all ended. */
   async closing(results: readonly SceneResult[]): Promise<void> {
     const { paint } = this;
-    const rows = results.flatMap((result) => {
+    const titleWidth = Math.floor((this.#width - 18) * 0.6);
+    const rows = results.map((result) => {
       const first = firstOf(result);
       const mark = result.ok ? paint("good", first === undefined ? "·" : "✔") : paint("bad", "✘");
-      const number = String(result.scene).padStart(3);
-      const who =
-        first === undefined
-          ? paint("dim", "told, not shown")
-          : `${duration(first.ms ?? 0)}  ${first.by}`;
-      const title = shorten(result.title, 52).padEnd(54);
-      return [`${number} ${mark} ${title}${who}`];
+      const title = shorten(result.title, titleWidth).padEnd(titleWidth);
+      const time = first === undefined ? "" : duration(first.ms ?? 0);
+      const by = shorten(first?.by ?? "told, not shown", this.#width - titleWidth - 18);
+      return `${String(result.scene).padStart(4)} ${mark} ${title} ${time.padStart(8)}  ${by}`;
     });
     const counts = countOf(results);
     const [style, verdict] = results.every(({ ok }) => ok)
@@ -90,8 +91,8 @@ export class Show {
       "",
       ...rows,
       "",
-      `   ${paint(style, verdict)} ${blind}`,
-      `   ${paint("dim", "Next: docs/witness.md, docs/mirror-and-monitor.md, docs/scrubbing.md, docs/worm.md")}`,
+      ...this.#wrap(`${verdict} ${blind}`, 3).map((line) => paint(style, line)),
+      ...this.#wrap(next, 3).map((line) => paint("dim", line)),
       "",
     ]);
   }
@@ -104,11 +105,10 @@ export class Show {
       case "observation":
         return this.#observation(happening);
       case "evidence": {
-        const [path, ...more] = [happening.path, ...happening.excerpt];
         const width = this.#width - labelWidth - 3;
         return [
-          this.#row(paint("bold", "left"), "left", paint("bold", safeText(path!))),
-          ...more.flatMap((line) =>
+          this.#row(paint("bold", "left"), "left", paint("bold", safeText(happening.path))),
+          ...happening.excerpt.flatMap((line) =>
             this.#cut(this.#wrapTo(breakable(safeText(line)), width), 3).map((each) =>
               this.#row("", "", paint("dim", each)),
             ),

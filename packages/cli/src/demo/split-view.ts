@@ -1,17 +1,13 @@
 /** Scene 4: two people are shown two histories under one key. */
-import {
-  formatAddCheckpoint,
-  parseTlogProof,
-  leafHash,
-  checkQuorum,
-  verifyWitnessedProof,
-} from "@cairnlog/core";
+import { checkQuorum, leafHash, parseTlogProof, utf8, verifyWitnessedProof } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
+import { toBatch } from "@cairnlog/log";
 import { theft } from "./events.ts";
 import { Application, Monitor } from "./outsiders.ts";
-import { toBatch } from "@cairnlog/log";
-import { NotNoticed, refusalOf, type Scene } from "./scene.ts";
+import { refusalOf, type Act, type Scene } from "./scene.ts";
 import { Site } from "./site.ts";
+import type { Stage } from "./stage.ts";
+import { askToCosign, leavesSplit } from "./witness-answers.ts";
 
 export const splitView: Scene = {
   title: "Show two people two histories",
@@ -22,55 +18,20 @@ export const splitView: Scene = {
     const bobs = alices.copy(act, "split-bob");
     await alices.start();
     await bobs.start({ isWitnessed: false });
-    const size = alices.log.status().size;
+    const { size } = alices.log.status();
     await act.attack(
       `After entry ${size - 1} the log goes on twice, with the same real keys: Alice's server records the theft of the salaries, Bob's does not.`,
     );
     await alices.log.append(toBatch([theft]), "payroll");
-    const [toAlice, toBob] = [
-      await new Application(act, alices).record(),
-      new Application(act, bobs),
-    ];
-    await toBob.record();
-    const receipt = await toBob.record();
+    await new Application(act, alices).record();
     await alices.cosigned();
-    await bobs.log.publish();
-
-    await act.isBlind("Bob's application, by the log's keys alone", async () => {
-      const full = await receipt.full();
-      return `his receipt of entry ${full.seq} is right: the real key signed it, as it did Alice's of entry ${toAlice.seq}`;
-    });
+    await showBob(act, stage, bobs);
     await act.finds("the witness, asked to cosign Bob's", async () => {
-      const { note } = bobs.log.publishedCheckpoint();
+      const { note: checkpoint } = bobs.log.publishedCheckpoint();
       const proof = await bobs.log.consistencyProof(size, size + 2);
-      const body = formatAddCheckpoint({ oldSize: size, proof, checkpoint: note });
-      const first = await fetch(`${stage.witnesses[0]!.url}/add-checkpoint`, {
-        method: "POST",
-        body,
-      });
-      const held = (await first.text()).trim();
-      const again = formatAddCheckpoint({ oldSize: size + 2, proof: [], checkpoint: note });
-      const second = await fetch(`${stage.witnesses[0]!.url}/add-checkpoint`, {
-        method: "POST",
-        body: again,
-      });
-      if (first.ok || second.ok) throw new NotNoticed("the witness cosigned it");
-      return `${first.status} ${held}, then ${second.status} ${(await second.text()).trim()}`;
-    });
-    await act.finds("Bob's receipt, when it should grow up to a witnessed proof", async () => {
-      const proof = parseTlogProof(new TextEncoder().encode(await toBob.proof(receipt.seq)));
-      const policy = stage.auditPolicy(bobs.vkeys);
-      const witnessed = await verifyWitnessedProof(
-        nodeCrypto,
-        proof,
-        leafHash(nodeCrypto.sha256, proof.extra!),
-        policy,
-      );
-      const { message } = await refusalOf(
-        (async () => checkQuorum(policy, witnessed))(),
-        "unverified",
-      );
-      return message;
+      const first = await askToCosign(stage, { oldSize: size, proof, checkpoint });
+      const second = await askToCosign(stage, { oldSize: size + 2, proof: [], checkpoint });
+      return `${first}, then ${second}`;
     });
     act.strike();
     const monitor = await Monitor.open(act, stage, bobs, "split-bob/monitor");
@@ -79,24 +40,40 @@ export const splitView: Scene = {
     await act.attack(
       "Alice's monitor, which remembers what she was shown, is led to Bob's server.",
     );
-    const hers = await Monitor.open(act, stage, alices, "split-alice/monitor");
-    await hers.caughtUp(size + 2);
-    await hers.stop();
+    const before = await Monitor.open(act, stage, alices, "split-alice/monitor");
+    await before.caughtUp(size + 2);
+    await before.stop();
+    act.strike();
     const led = await Monitor.open(act, stage, alices, "split-alice/monitor", {
       tiles: bobs.tiles,
     });
-    act.strike();
     await act.watches("Alice's monitor", led.alarm("fork"));
-    const [evidence] = stage.evidenceAgainst(alices.origin);
-    if (evidence?.kind !== "split") throw new NotNoticed("the witness kept no proof of the split");
-    await act.leaves(`${stage.shown(stage.witnesses[0]!.folder)}/witness.db`, [
-      `split: two roots of ${evidence.size} entries, both under the log's own key`,
-      `root ${evidence.held.split("\n")[2]!}`,
-      `root ${evidence.note.split("\n")[2]!}`,
-    ]);
+    await leavesSplit(act, stage, alices.origin);
     await act.leaves(stage.shown(led.alarmsFile), led.excerpt("fork"));
     await act.limit(
-      "Whoever has keys but no policy with witnesses, and compares with nobody, can be shown a history of his own.",
+      "Whoever has keys but no policy with witnesses, and compares with nobody, can be shown a history of their own.",
     );
   },
 };
+
+/** Bob's application writes, and holds what the log's key signed for it. */
+async function showBob(act: Act, stage: Stage, bobs: Site): Promise<void> {
+  const application = new Application(act, bobs, stage.auditPolicyText(bobs.vkeys));
+  act.strike();
+  await application.record();
+  const receipt = await application.record();
+  await bobs.log.publish();
+  await act.isBlind("Bob's application, by the log's keys alone", async () => {
+    const { seq } = await receipt.full();
+    return `his receipt of entry ${seq} is right: the real key signed it, as it signed Alice's`;
+  });
+  await act.finds("Bob's receipt, when it should grow up to a witnessed proof", async () => {
+    const proof = parseTlogProof(utf8(await application.proof(receipt.seq)));
+    const policy = stage.auditPolicy(bobs.vkeys);
+    const hash = leafHash(nodeCrypto.sha256, proof.extra!);
+    const judge = async (): Promise<void> =>
+      checkQuorum(policy, await verifyWitnessedProof(nodeCrypto, proof, hash, policy));
+    return (await refusalOf(judge(), "unverified")).message;
+  });
+  await act.watches("Bob's application: the SDK, with the auditor's policy", application.alarm());
+}

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { parsePolicy, parseVkey, utf8, withLogKeys, type Policy } from "@cairnlog/core";
+import { parsePolicy, utf8, type Policy } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { openLogList, Witness, WitnessServer, type LogList } from "@cairnlog/witness";
 import type { BucketOptions } from "@cairnlog/worm";
@@ -73,8 +73,11 @@ export class Stage {
 
   /** What an auditor of a log holds: its keys, its witnesses, their quorum. */
   auditPolicy(vkeys: readonly string[]): Policy {
-    const keys = vkeys.map((vkey) => parseVkey(sha256, vkey));
-    return withLogKeys(sha256, this.witnessPolicy, keys);
+    return parsePolicy(sha256, utf8(this.auditPolicyText(vkeys)));
+  }
+
+  auditPolicyText(vkeys: readonly string[]): string {
+    return vkeys.map((vkey) => `log ${vkey}\n`).join("") + this.#policyText;
   }
 
   /** The witnesses get to know a log. */

@@ -100,7 +100,10 @@ async function copy(act: Act, worm: Worm, site: Site, bucket: Bucket): Promise<s
   const reader = await filesStore({ folder: site.data }).openReader(site.log.name);
   act.defer(() => reader.close());
   const copier = new worm.WormCopier({
-    ...{ log: site.log, reader, bucket, retentionMs },
+    log: site.log,
+    reader,
+    bucket,
+    retentionMs,
     clock: systemClock,
   });
   await copier.copyNow();
