@@ -127,6 +127,12 @@ describe("cairn proof --witnessed", () => {
     const damaged = await work.run("proof --witnessed damaged.json --vkey main.vkeys");
     assert.equal(damaged.exit, 1, damaged.err);
     assert.match(damaged.err, /damaged\.json/);
+    // Without an inclusion proof it is the log's entry that shows it.
+    const { proof: _, ...short } = JSON.parse(damage) as Record<string, unknown>;
+    writeFileSync(work.path("short.json"), JSON.stringify(short));
+    const other = await work.run("proof --witnessed short.json --vkey main.vkeys");
+    assert.equal(other.exit, 1);
+    assert.match(other.err, /entry 2 is not the one that the receipt is for/);
     writeFileSync(work.path("none.json"), "[]");
     const wrong = [
       "proof --witnessed none.json",

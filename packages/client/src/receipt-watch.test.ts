@@ -11,6 +11,9 @@ import { afterEach, beforeEach, test } from "node:test";
 import { parseVkey, utf8, verifyCheckpoint } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { formatAlarm, type Alarm } from "./index.ts";
+import type { PublishedLog } from "./published-log.ts";
+import { ReceiptWatch } from "./receipt-watch.ts";
+import type { Trust } from "./trust.ts";
 import { until } from "./scripted-log.testing.ts";
 import { WatchedClient, witnesses } from "./watched-client.testing.ts";
 
@@ -287,6 +290,31 @@ test("close tells of what it could not find, within its time, and nothing goes o
   const { length } = log.reads;
   await watched.pass(60);
   assert.equal(log.reads.length, length);
+});
+
+test("memory is bounded, and whoever is let go of is told of", () => {
+  const alarms: Alarm[] = [];
+  const watch = new ReceiptWatch(
+    {
+      clock: { now: () => 0, after: () => () => {} },
+      withinMs: 10_000,
+      onAlarm: (alarm) => alarms.push(alarm),
+      keepEvidence: undefined,
+      memory: undefined,
+    },
+    {} as PublishedLog,
+    {} as Trust,
+  );
+  for (let size = 1; size <= 5000; size++) {
+    const root = new Uint8Array(32);
+    watch.add({ origin: "o", size, root, note: `note ${size}`, isVerified: true });
+    if (size === 4096) assert.equal(alarms.length, 0);
+  }
+  assert.equal(watch.counts.waiting, 4096);
+  assert.deepEqual(
+    alarms.map(({ code, known }) => [code, known]),
+    [["late", "note 1"]],
+  );
 });
 
 test("who has no onAlarm gets it on the console, with both notes", async (t) => {

@@ -74,6 +74,27 @@ test("a proof out of another history is refused, an alarm raised, both notes kep
   assert.equal(watched.evidence.length, 1);
 });
 
+test("what is published may be older than the receipt's checkpoint: both are held together", async () => {
+  const { log } = watched;
+  const [first] = await Promise.all(["a", "b", "c"].map((id) => watched.record(id)));
+  log.publishedSize = 2;
+  assert.equal((await first!.witnessed()).size, 2);
+  assert.match(log.reads.at(-1)!, /from=2&to=3$/);
+  log.rollBack(1);
+  for (const id of ["x", "y", "z"]) log.append(id);
+  await assert.rejects(first!.witnessed(), { code: "unverified" });
+  assert.deepEqual(watched.codes, ["inconsistent"]);
+  assert.equal(watched.alarms[0]!.known, first!.checkpoint);
+  assert.equal(watched.alarms[0]!.shown, await log.published());
+});
+
+test("a log that wrote down another event than was sent is found out", async () => {
+  const { log } = watched;
+  log.alter = (text) => text.replace("GET", "PUT");
+  const receipt = await watched.record("a");
+  await assert.rejects(receipt.witnessed(), { code: "unverified", message: /event that was sent/ });
+});
+
 /** A receipt whose entry stays where it is while the tree of its checkpoint is rewritten behind it. */
 async function receiptRewrittenBehind(more: number) {
   const { log } = watched;
@@ -160,6 +181,23 @@ test("a restarted client notices a rollback, whether the log has grown since or 
   await watched.pass(1);
   assert.deepEqual(watched.codes, ["inconsistent"]);
   assert.match(watched.alarms[0]!.known!, /^example.com\/scripted\n3\n/);
+});
+
+test("a restarted client notices that less is published than it has seen", async () => {
+  const { log } = watched;
+  const kept = new Memory();
+  const { memory } = kept;
+  const before = new WatchedClient(log, { memory });
+  await before.record("a");
+  for (const id of ["x", "y"]) log.append(id);
+  await before.client.close();
+  watched = new WatchedClient(log, { memory });
+  log.publishedSize = 2;
+  await watched.record("b");
+  await watched.pass(1);
+  assert.deepEqual(watched.codes, ["rollback"]);
+  assert.match(watched.alarms[0]!.known!, /^example.com\/scripted\n3\n/);
+  assert.equal(watched.alarms[0]!.shown, await log.published());
 });
 
 test("a memory that cannot be read or kept is an alarm, and nothing stops", async () => {

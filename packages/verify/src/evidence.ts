@@ -27,7 +27,10 @@ export interface EvidenceFileOptions extends TrustOptions {
 /** How an evidence file begins, whatever its version. */
 export const evidenceBegin = "cairnlog/evidence/v";
 
-/** Verifies the bytes of an evidence file, or of a page that holds one. Whatever is wrong is in the report; it is `ok` only if it is verified. */
+/**
+ * Verifies the bytes of an evidence file, or of a page that holds one. Whatever is wrong is in the report; it is `ok`
+ * only if it is verified.
+ */
 export async function verifyEvidenceFile(
   bytes: Uint8Array,
   options: EvidenceFileOptions = {},

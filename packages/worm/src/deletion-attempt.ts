@@ -1,6 +1,6 @@
 /**
- * What whoever holds a bucket's credentials would try on a copy: for the tour of attacks, on copies that were made to be
- * attacked. What the lock lets through here, it lets through for everybody.
+ * What whoever holds a bucket's credentials would try on a copy: for the tour of attacks, on copies that were made to
+ * be attacked. What the lock lets through here, it lets through for everybody.
  */
 import type { S3Client } from "@aws-sdk/client-s3";
 import { DoctorBench, type Outcome } from "./doctor-bench.ts";

@@ -35,6 +35,8 @@ export interface SiteHistory {
   readonly events: number;
   /** Which of them the attacker wants to be rid of. */
   readonly theftAt: number;
+  /** Default: one of its own. Of one that is given its witnesses are not told: they may know another log by it. */
+  readonly origin?: string;
 }
 
 export interface StartOptions {
@@ -69,19 +71,19 @@ export class Site {
     this.#key = key;
   }
 
-  /** A log with a history, not running yet. Its witnesses know of it. */
+  /** A log with a history, not running yet. */
   static async make(act: Act, stage: Stage, name: string, history: SiteHistory): Promise<Site> {
     const folder = join(stage.folder, name);
     const data = join(folder, "data");
     mkdirSync(folder);
     const clock = new PastClock(Date.now() - 3 * hourMs);
-    const origin = `demo.example/${name}`;
+    const { origin = `demo.example/${name}` } = history;
     const store = filesStore({ folder: data });
     const log = await createLog(store, { name: logName, origin, isPublic: true }, { clock });
     await fill(log, clock, history);
     await log.sealed();
     await log.close();
-    stage.introduce(log.vkeys);
+    if (history.origin === undefined) stage.introduce(log.vkeys);
     const created = { source: "payroll", logs: [logName], scopes: ["write", "read"] as const };
     const { token } = createKey(data, created, Date.now());
     const site = new Site(stage, folder, log, token);
@@ -145,11 +147,17 @@ export class Site {
     return this.log;
   }
 
-  /** Resolves when every witness has cosigned all that the log has: none of them can be led to cosign another history. */
+  /** Resolves when all that the log has is published with every witness's word: none can be led to another history. */
   async cosigned(): Promise<void> {
     const { size } = await this.log.publish();
     const giveUpAt = performance.now() + cosignedMs;
-    while (this.log.status().witnesses.some((witness) => (witness.size ?? 0) < size)) {
+    const isSo = (): boolean => {
+      const { witnesses } = this.log.status();
+      const lines = this.log.publishedCheckpoint().note.split("\n— ").length - 1;
+      // The log's own keys are two.
+      return lines === 2 + witnesses.length && witnesses.every((each) => (each.size ?? 0) >= size);
+    };
+    while (!isSo()) {
       assert(performance.now() < giveUpAt, "three witnesses on loopback answer");
       await sleep(2);
     }
