@@ -16,7 +16,7 @@ export {
   type WormAlarmCode,
   type WormStatus,
 } from "./copier-status.ts";
-export { attemptDeletion, type DeletionAttempt } from "./deletion-attempt.ts";
+export { attemptDeletion } from "./deletion-attempt.ts";
 export { examineStore, type DoctorOptions, type StoreDiagnosis } from "./doctor.ts";
 export type { CheckResult } from "./doctor-checks.ts";
 export { openLockedCopy, type LockedCopy } from "./locked-copy.ts";

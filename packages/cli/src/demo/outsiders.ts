@@ -34,6 +34,7 @@ export class Monitor {
   #running: Promise<void> = Promise.resolve();
   #size = 0;
   #standing: readonly string[] = [];
+  readonly #last = new Map<WatchAlarm["code"], WatchAlarm>();
 
   private constructor(folder: string, sceneSignal: AbortSignal) {
     this.folder = folder;
@@ -73,7 +74,10 @@ export class Monitor {
       sleep: (ms, until) => sleep(ms, undefined, { signal: until }).catch(() => undefined),
       onAlarm: async (alarm) => {
         appendFileSync(join(monitor.folder, "alarms.ndjson"), `${asciiJson(alarm)}\n`);
-        if (alarm.kind === "alarm") monitor.alarms.push(alarm);
+        if (alarm.kind === "alarm") {
+          monitor.alarms.push(alarm);
+          monitor.#last.set(alarm.code, alarm);
+        }
         monitor.#changed();
       },
       onLook: ({ size, alarms }) => {
@@ -102,12 +106,14 @@ export class Monitor {
 
   /** The alarm of this kind, once it is raised: what the monitor says. */
   async alarm(code: WatchAlarm["code"]): Promise<string> {
-    const find = (): WatchAlarm | undefined => this.alarms.find((alarm) => alarm.code === code);
+    const find = (): WatchAlarm | undefined =>
+      this.alarms.find((alarm) => alarm.code === code) ??
+      (this.#standing.includes(code) ? this.#last.get(code) : undefined);
     await this.#until(() => find() !== undefined);
     return `${code}: ${find()!.message}`;
   }
 
-  /** Alarms from before the attack do not count. */
+  /** Alarms from before the attack do not count, but for what stands still. */
   forget(): void {
     this.alarms.length = 0;
   }

@@ -1,4 +1,4 @@
-/** What the witnesses say to an attacker who asks them, and to a log that starts; and what they and the log keep of it. */
+/** What the witnesses say to an attacker who asks them and to a log that starts, and what is kept of it. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatAddCheckpoint, type AddCheckpointRequest } from "@cairnlog/core";
