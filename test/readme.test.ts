@@ -175,8 +175,8 @@ function receiptSeq(text: string): unknown {
 }
 
 function checkCommandLine(line: string): void {
-  const [, name, ...args] = line.split(" ");
-  const command = commands.find((each) => each.name === name);
+  const [, ...args] = line.split(" ");
+  const command = commands.find(({ name }) => `${line} `.startsWith(`cairn ${name} `));
   if (command === undefined) throw new CairnError("usage", `there is no such command: ${line}`);
   const known = new Set([
     ...command.settings.map((setting) => `--${flagOf(setting)}`),

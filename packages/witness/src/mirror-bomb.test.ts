@@ -1,6 +1,7 @@
 /**
- * Goal: whoever can write into a mirror's copy cannot make its server eat the memory: a bundle that decompresses to more
- * than any bundle is refused, and the server goes on. Method: a real copy behind its server, one file of it replaced.
+ * Goal: whoever can write into a mirror's copy cannot make its server eat the memory: a bundle that decompresses to
+ * more than any bundle is refused, and the server goes on. Method: a real copy behind its server, one file of it
+ * replaced.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
