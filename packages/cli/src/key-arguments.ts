@@ -1,7 +1,27 @@
 /** Arguments that name files: verifier keys, policies, checkpoints. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { CairnError } from "@cairnlog/core";
+import {
+  CairnError,
+  parsePolicy,
+  parseVkey,
+  policyOfKeys,
+  withLogKeys,
+  type Policy,
+} from "@cairnlog/core";
+import { nodeCrypto } from "@cairnlog/crypto";
+import type { GivenOptions } from "./command.ts";
+
+const { sha256 } = nodeCrypto;
+
+/** Whom `--policy` and `--vkey` trust, together; undefined where neither is given. */
+export function givenPolicy(cwd: string, options: GivenOptions): Policy | undefined {
+  const path = options.text("policy");
+  const given = options.list("vkey").flatMap((text) => readVkeys(cwd, text));
+  const vkeys = given.map((text) => parseVkey(sha256, text));
+  if (path === undefined) return vkeys.length === 0 ? undefined : policyOfKeys(sha256, vkeys);
+  return withLogKeys(sha256, parsePolicy(sha256, readArgument(cwd, path, "--policy")), vkeys);
+}
 
 /** A verifier key as it is, or a file that holds one a line. */
 export function readVkeys(cwd: string, text: string): string[] {

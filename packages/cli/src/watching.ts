@@ -6,10 +6,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   fingerprint,
-  parsePolicy,
   parseVkey,
   policyOfKeys,
-  withLogKeys,
   type Policy,
   type Vkey,
 } from "@cairnlog/core";
@@ -23,7 +21,7 @@ import type {
 } from "@cairnlog/witness";
 import type { CommandContext, OptionSpec } from "./command.ts";
 import { findApiKey } from "./configuration.ts";
-import { readArgument, readVkeys } from "./key-arguments.ts";
+import { givenPolicy, readVkeys } from "./key-arguments.ts";
 import { asciiJson, safeText } from "./safe-text.ts";
 import { durationType } from "./setting-types.ts";
 
@@ -132,14 +130,8 @@ async function findPolicy(
   folder: string,
   source: { get(path: string, byteLengthMax: number): Promise<Uint8Array> },
 ): Promise<Policy> {
-  const path = options.text("policy");
-  const given = options.list("vkey").flatMap((text) => readVkeys(io.cwd, text));
-  const vkeys = given.map((text) => parseVkey(sha256, text));
-  if (path !== undefined) {
-    const policy = parsePolicy(sha256, readArgument(io.cwd, path, "--policy"));
-    return withLogKeys(sha256, policy, vkeys);
-  }
-  if (vkeys.length > 0) return policyOfKeys(sha256, vkeys);
+  const given = givenPolicy(io.cwd, options);
+  if (given !== undefined) return given;
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const kept = join(folder, "vkeys");
   if (!fs.existsSync(kept)) {

@@ -19,7 +19,6 @@ import {
   parseCheckpoint,
   parseEntryHead,
   parseNote,
-  parsePolicy,
   parseTlogProof,
   parseVkey,
   policyOfKeys,
@@ -27,14 +26,13 @@ import {
   verifyConsistency,
   verifyWitnessedCheckpoint,
   verifyWitnessedProof,
-  withLogKeys,
   type Hash,
   type Policy,
   type WitnessedCheckpoint,
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { parseCount, type CommandContext } from "./command.ts";
-import { readArgument, readVkeys } from "./key-arguments.ts";
+import { givenPolicy, readArgument } from "./key-arguments.ts";
 import { parseKeptReceipt, verifyKeptReceipt } from "./kept-receipt.ts";
 import type { KeptReceipt, KnownCheckpoint } from "./kept-receipt.ts";
 import type { LogView } from "./log-view.ts";
@@ -107,14 +105,8 @@ async function naming<T>(path: string, read: () => T | Promise<T>): Promise<T> {
 
 /** The user's policy and keys; else the keys that the log itself names, which say nothing of who it is. */
 async function findPolicy({ io, output, options }: CommandContext, view: LogView): Promise<Policy> {
-  const path = options.text("policy");
-  const given = options.list("vkey").flatMap((text) => readVkeys(io.cwd, text));
-  const vkeys = given.map((text) => parseVkey(sha256, text));
-  if (path !== undefined) {
-    const policy = parsePolicy(sha256, readArgument(io.cwd, path, "--policy"));
-    return withLogKeys(sha256, policy, vkeys);
-  }
-  if (vkeys.length > 0) return policyOfKeys(sha256, vkeys);
+  const given = givenPolicy(io.cwd, options);
+  if (given !== undefined) return given;
   output.note(
     "Neither --policy nor --vkey: the keys are those that the log itself names, and no witness is asked for.",
   );
