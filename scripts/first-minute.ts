@@ -161,6 +161,7 @@ function showWhatToTry(url: string, key: string, data: string): void {
         ? []
         : ["Change a byte in a copy and see it found:", "", `  ${tamper}`, ""]),
       `Look around: npx cairn tail -n 20 --data ${shown.startsWith("..") ? data : shown}`,
+      "See what an administrator could do, and who would notice: npx cairn demo attack",
       "Ctrl-C stops the server; npm start goes on with the same log.",
     ].join("\n"),
   );

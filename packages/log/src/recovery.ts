@@ -356,13 +356,15 @@ class Recovery {
     const offset = segment.offsetOf(from);
     const bytes = await store.read(tailPath(first), offset, segment.offsetOf(to) - offset);
     for (let i = from; i < to; i++) {
-      // Read a second time, so that it is checked a second time before it is written over what was right.
+      // Read a second time, so that it is checked a second time before it is written over what was right: the entry
+      // by its hash, and the length before it, which no hash covers.
       const start = segment.offsetOf(i) - offset + framingByteLength;
-      const leaf =
-        bytes && hashLeaf(sha256, bytes.subarray(start, segment.offsetOf(i + 1) - offset));
-      if (leaf === undefined || !isSameBytes(leaf, segment.tree.node(0, i))) {
-        throw unsteady(store, tailPath(first), segment.offsetOf(i));
-      }
+      const end = segment.offsetOf(i + 1) - offset;
+      const isSame =
+        bytes?.length === segment.offsetOf(to) - offset &&
+        end - start === bytes[start - 2]! * 256 + bytes[start - 1]! &&
+        isSameBytes(hashLeaf(sha256, bytes.subarray(start, end)), segment.tree.node(0, i));
+      if (!isSame) throw unsteady(store, tailPath(first), segment.offsetOf(i));
     }
     if (bytes !== undefined) await store.appendTail([{ first, offset, bytes }]);
   }
