@@ -1,6 +1,6 @@
 /**
- * Goal: one bad read while a log recovers never becomes what lies on the disk: kept entries are written again exactly as
- * they were, or not at all.
+ * Goal: one bad read while a log recovers never becomes what lies on the disk: kept entries are written again exactly
+ * as they were, or not at all.
  *
  * Method: a log whose last entry was written and never committed is opened on a disk that flips one bit in one read:
  * each byte of that entry with its length, in each read that covers it. Whatever that opening does, the next one, on a
