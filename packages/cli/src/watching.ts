@@ -4,13 +4,7 @@
 import fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  fingerprint,
-  parseVkey,
-  policyOfKeys,
-  type Policy,
-  type Vkey,
-} from "@cairnlog/core";
+import { fingerprint, parseVkey, policyOfKeys, type Policy, type Vkey } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import type {
   FollowFile,
