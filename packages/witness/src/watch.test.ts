@@ -178,6 +178,15 @@ describe("watch", () => {
     assert.deepEqual(scene.said(), ["alarm fork"]);
   });
 
+  it("says once that what is served is no checkpoint, however many kinds of nothing come", async () => {
+    const scene = await Scene.open();
+    for (let i = 0; i < 5; i++) {
+      scene.log.checkpoint = utf8(`nothing ${i}`);
+      await scene.watch.lookOnce();
+    }
+    assert.deepEqual(scene.said(), ["alarm checkpoint"]);
+  });
+
   it("ends when nobody hears its alarms", async () => {
     const scene = await Scene.open();
     await scene.publish(0);

@@ -160,10 +160,11 @@ export class Watch {
     message: string,
     more: Pick<WatchAlarm, "seq" | "path" | "evidence"> = {},
   ): Promise<void> {
-    // What is proven anew by other notes is said anew; a condition is said once while it stands.
+    // What is proven anew by other signed notes is said anew; a condition is said once while it stands. So is what
+    // anybody on the way could send, without a key: else he could fill the disk with alarms.
     const what = (more.evidence ?? []).join("\n");
-    if (this.#standing.has(code) && (isCondition(code) || this.#standing.get(code) === what))
-      return;
+    const isOnce = isCondition(code) || code === "checkpoint" || code === "missing";
+    if (this.#standing.has(code) && (isOnce || this.#standing.get(code) === what)) return;
     this.#standing.set(code, what);
     await this.#tell("alarm", code, message, more);
   }
