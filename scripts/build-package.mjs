@@ -27,15 +27,20 @@ import { ensureInstalled, root } from "./ensure-installed.mjs";
 
 /** Its doors, by workspace. All but the command, which nobody imports. */
 const doors = [
+  "capture",
   "client",
   "core",
   "crypto",
+  "instrument",
   "log",
   "page",
+  "postgres",
   "scrub",
   "server",
   "simd",
+  "spool",
   "store",
+  "syslog",
   "verify",
   "witness",
   "worm",

@@ -18,8 +18,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   witness: ["core", "crypto", "store", "verify"],
   worm: ["core", "crypto", "store", "verify"],
   scrub: ["core", "crypto", "log", "store", "verify"],
-  server: ["core", "crypto", "store", "log", "verify", "scrub", "worm"],
+  capture: ["core"],
+  syslog: ["core", "capture"],
+  postgres: ["core", "capture"],
+  server: ["core", "crypto", "store", "log", "verify", "scrub", "worm", "capture"],
   client: ["core", "crypto"],
+  spool: ["core", "client"],
+  instrument: ["core", "client"],
   page: ["core"],
   cli: [
     "core",
@@ -33,6 +38,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "server",
     "client",
     "page",
+    "capture",
+    "syslog",
+    "postgres",
   ],
 };
 

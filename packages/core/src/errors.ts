@@ -102,6 +102,12 @@ export const errorTable = {
     "Private values cannot be recorded yet",
     "Remove `private` from the event: without a vault, personal data would become immutable.",
   ),
+  blob_missing: meaning(
+    422,
+    2,
+    "A blob that the event names is not there",
+    "Put the blob first (`PUT /v1/logs/{log}/blobs/{sha256}`), then send the event again.",
+  ),
   overloaded: meaning(
     429,
     3,

@@ -52,6 +52,46 @@ test("the whole event and the smallest one are taken", () => {
   check('{"type":"a.b","actor":{"id":"x"},"action":"y"}');
 });
 
+const digest = "0123456789abcdef".repeat(4);
+
+test("blobs: an array of 1 to 64 objects with a digest, a length, and nothing unknown", () => {
+  const blob = { sha256: digest, byteLength: 3, mediaType: "text/plain", role: "request" };
+  check(withMember("blobs", [blob]));
+  check(withMember("blobs", Array(64).fill(blob)));
+  for (const bad of [null, {}, [], Array(65).fill(blob)])
+    refuses(withMember("blobs", bad), "/blobs");
+  for (const bad of [null, [], "x", { ...blob, more: 1 }]) {
+    refuses(withMember("blobs", [blob, bad]), "/blobs/1");
+  }
+  const badParts = {
+    sha256: [undefined, digest.toUpperCase(), digest.slice(1), `${digest}0`, 1],
+    byteLength: [undefined, -1, 1.5, "3", null],
+    mediaType: ["text", "Text/plain", "text/plain\n", 1],
+    role: ["", "Request", 1],
+  };
+  for (const [name, values] of Object.entries(badParts)) {
+    for (const bad of values) {
+      refuses(withMember("blobs", [{ ...blob, [name]: bad }]), `/blobs/0/${name}`);
+    }
+  }
+  refuses(JSON.stringify({ class_uid: 3002, blobs: [] }), "/blobs");
+});
+
+test("sequence: a stream and a number from 1, and nothing else", () => {
+  check(withMember("sequence", { stream: "orders-7f3a:0", number: 1 }));
+  check(withMember("sequence", { number: Number.MAX_SAFE_INTEGER, stream: "a" }));
+  for (const bad of [null, 7, [], { stream: "a", number: 1, more: 1 }]) {
+    refuses(withMember("sequence", bad), "/sequence");
+  }
+  for (const bad of [undefined, "", "a b", "é", "a".repeat(65), 1]) {
+    refuses(withMember("sequence", { stream: bad, number: 1 }), "/sequence/stream");
+  }
+  for (const bad of [undefined, 0, -1, 1.5, "1", null]) {
+    refuses(withMember("sequence", { stream: "a", number: bad }), "/sequence/number");
+  }
+  refuses(JSON.stringify({ class_uid: 3002, sequence: 1 }), "/sequence");
+});
+
 test("type, actor.id and action are required", () => {
   for (const name of ["type", "actor", "action"]) refuses(withMember(name, undefined), `/${name}`);
   refuses(withMember("actor", {}), "/actor/id");

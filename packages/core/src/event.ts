@@ -5,6 +5,7 @@
  * known are allowed and kept. It is no schema for `details`, and it never changes an event.
  */
 import { CairnError, type CairnErrorCode } from "./errors.ts";
+import { parseBlobs, parseSequence, type NamedBlob, type Sequence } from "./event-parts.ts";
 import { eventFields, jsonKinds, type EventField, type EventScanner } from "./json.ts";
 import { isSourceTime } from "./time.ts";
 
@@ -27,6 +28,10 @@ export interface CairnEvent {
   /** W3C traceparent. */
   readonly trace?: string;
   readonly details?: unknown;
+  /** Larger things that belong to the event, durable in the log's blobs before the event is recorded. */
+  readonly blobs?: readonly NamedBlob[];
+  /** The source's own count: what is missing from it was lost, what repeats was sent twice. */
+  readonly sequence?: Sequence;
   /** Refused until there is a vault. */
   readonly private?: never;
   readonly [member: string]: unknown;
@@ -76,6 +81,8 @@ export function checkEvent(
   if (isOcsf) {
     if (kinds[eventFields.id] === jsonKinds.string) checkId(scanner, bytes);
     if (kinds[eventFields.type] === jsonKinds.string) checkOcsfType(scanner, bytes);
+    if (kinds[eventFields.blobs] !== jsonKinds.absent) blobsOf(scanner, bytes);
+    if (kinds[eventFields.sequence] !== jsonKinds.absent) sequenceOf(scanner, bytes);
     return;
   }
   checkType(scanner, bytes, options.isOwn ?? false);
@@ -85,7 +92,30 @@ export function checkEvent(
   if (kinds[eventFields.time] !== jsonKinds.absent) checkTime(scanner, bytes);
   if (kinds[eventFields.outcome] !== jsonKinds.absent) checkOutcome(scanner, bytes);
   if (kinds[eventFields.trace] !== jsonKinds.absent) checkTrace(scanner, bytes);
+  if (kinds[eventFields.blobs] !== jsonKinds.absent) blobsOf(scanner, bytes);
+  if (kinds[eventFields.sequence] !== jsonKinds.absent) sequenceOf(scanner, bytes);
   checkTargets(scanner);
+}
+
+/** The blobs that the event which was just scanned names; none where it has no such member. "invalid". */
+export function blobsOf(scanner: EventScanner, bytes: Uint8Array): readonly NamedBlob[] {
+  const kind = scanner.kinds[eventFields.blobs];
+  if (kind === jsonKinds.absent) return [];
+  return parseBlobs(textOf(scanner, bytes, eventFields.blobs));
+}
+
+/** The place in its source's count of the event which was just scanned. "invalid". */
+export function sequenceOf(scanner: EventScanner, bytes: Uint8Array): Sequence | undefined {
+  const kind = scanner.kinds[eventFields.sequence];
+  if (kind === jsonKinds.absent) return undefined;
+  return parseSequence(textOf(scanner, bytes, eventFields.sequence));
+}
+
+const utf8 = new TextDecoder();
+
+/** The scanner has read it: it is well-formed JSON. */
+function textOf(scanner: EventScanner, bytes: Uint8Array, field: EventField): string {
+  return utf8.decode(bytes.subarray(scanner.from[field], scanner.to[field]));
 }
 
 /**

@@ -220,12 +220,21 @@ export {
 } from "./json.ts";
 export { compactEvent } from "./json-compact.ts";
 export {
+  blobsOf,
   checkEvent,
   eventLimits,
   idRange,
+  sequenceOf,
   type CairnEvent,
   type CheckEventOptions,
 } from "./event.ts";
+export {
+  namedBlobsMax,
+  parseBlobs,
+  parseSequence,
+  type NamedBlob,
+  type Sequence,
+} from "./event-parts.ts";
 export {
   genesisPrev,
   headByteLengthMax,

@@ -325,6 +325,8 @@ test("the members that the log needs are found by their unescaped names, at the 
     trace: "true",
     private: undefined,
     class_uid: "1",
+    blobs: undefined,
+    sequence: undefined,
     actorId: '"al"',
   });
   scanner.scan(utf8("{}"), 0, 2);

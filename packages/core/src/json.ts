@@ -34,10 +34,12 @@ export const eventFields = {
   trace: 7,
   private: 8,
   class_uid: 9,
-  actorId: 10,
+  blobs: 10,
+  sequence: 11,
+  actorId: 12,
 } as const;
 export type EventField = (typeof eventFields)[keyof typeof eventFields];
-const fieldCount = 11;
+const fieldCount = 13;
 
 /** What a value is; `absent` where the event has no such member. */
 export const jsonKinds = {
@@ -75,7 +77,7 @@ const literals: readonly Uint8Array[] = [ascii("true"), ascii("false"), ascii("n
 
 // Member names by length and second letter, which is enough to tell them apart: one comparison decides.
 const noField = 0xff;
-const fieldNames: readonly Uint8Array[] = Object.keys(eventFields).slice(0, 10).map(ascii);
+const fieldNames: readonly Uint8Array[] = Object.keys(eventFields).slice(0, 12).map(ascii);
 const fieldByShape = new Uint8Array(10 * 32).fill(noField);
 fieldNames.forEach((name, field) => (fieldByShape[name.length * 32 + (name[1]! & 31)] = field));
 

@@ -1,0 +1,2 @@
+/** Middleware and database hooks: an app's requests and queries, as events. */
+export const name = "instrument";

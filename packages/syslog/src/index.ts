@@ -1,0 +1,2 @@
+/** Sockets of syslog and RELP. */
+export const name = "syslog";
