@@ -1,6 +1,7 @@
 /** Evidence for 10,000 events of a large log: written with one proof, and verified alone. */
 import {
   inclusionProofNodes,
+  isCairnError,
   multiProofLength,
   policyOfKeys,
   parseVkey,
@@ -29,6 +30,7 @@ export const evidence: Benchmark = {
         for (const shape of ["scattered", "bursts of ten", "contiguous"] as const) {
           rows.push(...(await measure(log, shape, large.entries, context.isQuick ? 1 : 3)));
         }
+        rows.push(...(await search(log, context.isQuick ? 1 : 3)));
         return { rows, notes: ["the ratio of a proof is to separate inclusion proofs, in hashes"] };
       } finally {
         await log.close();
@@ -36,6 +38,36 @@ export const evidence: Benchmark = {
     });
   },
 };
+
+/**
+ * Evidence by what an event says reads the events, of all the log: one actor that is not there, and one of the few
+ * that are in every frame. What is written for the second one is within its time.
+ */
+async function search(log: Log, rounds: number) {
+  const { size } = log.status();
+  const { bytes } = await log.entry(Math.floor(size / 2));
+  const { event } = JSON.parse(Buffer.from(bytes).toString()) as {
+    event: { actor: { id: string } };
+  };
+  const searches: readonly [string, EvidenceSelection][] = [
+    ["search: an actor of no event", { actors: ["nobody@example.com"] }],
+    ["search: an actor of many, one type", { actors: [event.actor.id], types: ["identity.*"] }],
+  ];
+  const rows = [];
+  for (const [what, selection] of searches) {
+    const values: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const request = { selection, who: "bench", why: "to be measured", nowMs: Date.now() };
+      const begun = performance.now();
+      await exportEvidence(log, request).catch((error: unknown) => {
+        if (!isCairnError(error, "not_found")) throw error;
+      });
+      values.push((size / (performance.now() - begun)) * 1000);
+    }
+    rows.push(row({ what, unit: "entries/s", values, aim: { atLeast: 400_000 } }));
+  }
+  return rows;
+}
 
 type Shape = "scattered" | "bursts of ten" | "contiguous";
 

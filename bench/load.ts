@@ -6,6 +6,7 @@
 import { EventPool } from "./events.ts";
 import { LoadConnection, type Answer } from "./load-connection.ts";
 import { latenciesOf, Samples, type Latencies } from "./measure.ts";
+import { otlpBody, type OtlpFormat } from "./otlp-requests.ts";
 
 export interface LoadOrder {
   readonly port: number;
@@ -14,6 +15,8 @@ export interface LoadOrder {
   readonly connections: number;
   /** 1: one event as JSON; more: so many as NDJSON. */
   readonly eventsPerRequest: number;
+  /** The events as an OpenTelemetry SDK sends them, or as what comes of that. Default: as they are. */
+  readonly format?: OtlpFormat;
   readonly warmUpMs: number;
   readonly measureMs: number;
   readonly seed: number;
@@ -36,14 +39,47 @@ export interface LoadResult {
 const singleRequests = 16_384;
 const batchRequests = 48;
 
-/** Requests as they go over the wire, with places for fresh ids. */
+/** A request as it goes over the wire, its body from `bodyAt` on. */
+function requestOf(order: LoadOrder, contentType: string, body: Uint8Array) {
+  const head = Buffer.from(
+    `POST ${order.path} HTTP/1.1\r\nHost: 127.0.0.1:${order.port}\r\n` +
+      `Authorization: Bearer ${order.token}\r\n` +
+      `Content-Type: ${contentType}\r\nContent-Length: ${body.length}\r\n\r\n`,
+  );
+  return { bytes: Buffer.concat([head, body]), bodyAt: head.length };
+}
+
+/** Requests in a format of others. */
+class ForeignRequests {
+  readonly #requests: { readonly bytes: Buffer; readonly refresh: () => void }[] = [];
+  #next = 0;
+
+  constructor(pool: EventPool, order: LoadOrder, format: OtlpFormat) {
+    const count = order.eventsPerRequest;
+    for (let i = 0; i < batchRequests; i++) {
+      const body = otlpBody(pool, i * count, count, format);
+      const { bytes, bodyAt } = requestOf(order, body.contentType, body.bytes);
+      this.#requests.push({ bytes, refresh: () => body.refresh(bytes, bodyAt) });
+    }
+  }
+
+  next(): Buffer {
+    const { bytes, refresh } = this.#requests[this.#next]!;
+    this.#next = (this.#next + 1) % this.#requests.length;
+    refresh();
+    return bytes;
+  }
+}
+
+/** Requests with events as they are, with places for fresh ids. */
 class Requests {
   readonly #pool: EventPool;
   readonly #requests: { readonly bytes: Buffer; readonly bodyAt: number }[] = [];
   readonly #isBatch: boolean;
   #next = 0;
 
-  constructor(pool: EventPool, { port, path, token, eventsPerRequest }: LoadOrder) {
+  constructor(pool: EventPool, order: LoadOrder) {
+    const { eventsPerRequest } = order;
     this.#pool = pool;
     this.#isBatch = eventsPerRequest > 1;
     const count = this.#isBatch ? batchRequests : singleRequests;
@@ -52,11 +88,7 @@ class Requests {
       const body = this.#isBatch
         ? pool.batch(i * eventsPerRequest, eventsPerRequest)
         : pool.event(i);
-      const head = Buffer.from(
-        `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n` +
-          `Content-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`,
-      );
-      this.#requests.push({ bytes: Buffer.concat([head, body]), bodyAt: head.length });
+      this.#requests.push(requestOf(order, type, body));
     }
   }
 
@@ -74,7 +106,10 @@ const pools = new Map<number, EventPool>();
 async function run(order: LoadOrder): Promise<LoadResult> {
   const pool = pools.get(order.seed) ?? new EventPool(order.seed, 24_000);
   pools.set(order.seed, pool);
-  const requests = new Requests(pool, order);
+  const requests =
+    order.format === undefined
+      ? new Requests(pool, order)
+      : new ForeignRequests(pool, order, order.format);
   const samples = new Samples();
   let answerBytes = 0;
   let refused = 0;

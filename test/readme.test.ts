@@ -19,10 +19,12 @@ import {
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { openLog, record } from "@cairnlog/log";
-import { commands } from "../packages/cli/src/commands.ts";
+import { allCommands } from "../packages/cli/src/commands.ts";
 import { flagOf } from "../packages/cli/src/settings.ts";
 import { checkoutFiles, checkoutPath } from "./checkout.ts";
 import { removeFolder, serveLog, temporaryFolder, type ServedLog } from "./served-log.ts";
+
+const commands = await allCommands();
 
 const readme = readFileSync(checkoutPath("README.md"), "utf8");
 const snippets = blocksOf("ts").map((text) =>

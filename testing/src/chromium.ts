@@ -3,35 +3,19 @@
  * It has no network, and what it asks for is remembered.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { findProgram, missingProgram } from "./programs.ts";
 
 const paths = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const patienceMs = 30_000;
 
-/**
- * Why tests with a real browser cannot run, for the `skip` of a test; false if they can. With CI=true it must be there,
- * because nobody reads what was skipped.
- */
+/** As `missingProgram` says it. */
 export function missingChromium(): string | false {
-  if (findChromium() !== undefined) return false;
-  const message = "Chromium is not installed (apt-get install chromium)";
-  if (process.env.CI === "true") throw new Error(`${message}; with CI=true that is a failure`);
-  process.stderr.write(`\n*** ${message}: tests in a real browser are skipped. ***\n\n`);
-  return message;
-}
-
-function findChromium(): string | undefined {
-  return paths.find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  const what = "Chromium is not installed (apt-get install chromium)";
+  return missingProgram(findProgram(paths), what, "tests in a real browser");
 }
 
 export interface BrowserPage {
@@ -60,7 +44,7 @@ export async function startChromium(): Promise<Browser> {
   const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
   const quiet = ["--no-first-run", "--disable-background-networking", "--disable-sync"];
   const place = ["--remote-debugging-port=0", `--user-data-dir=${folder}`, "about:blank"];
-  const child = spawn(findChromium()!, [...flags, ...quiet, ...place], {
+  const child = spawn(findProgram(paths)!, [...flags, ...quiet, ...place], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));

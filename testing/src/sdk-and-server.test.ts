@@ -111,6 +111,19 @@ function event(id: string, extra: object = {}): CairnEvent {
   return { id, type: "api.call", actor: { id: "älice" }, action: "GET", ...extra };
 }
 
+test("a blob and the event that names it, there and back", async () => {
+  const cairn = open();
+  const body = utf8("the body of a request");
+  const name = { sha256: "0".repeat(64), byteLength: 1 };
+  await assert.rejects(cairn.log(event("early", { blobs: [name] })), { code: "blob_missing" });
+  const blob = await cairn.putBlob(body, { mediaType: "text/plain", role: "request" });
+  const receipt = await cairn.log(event("with a blob", { blobs: [blob] }));
+  const logged = await cairn.get(receipt.seq);
+  assert.deepEqual((JSON.parse(logged.event) as CairnEvent).blobs, [blob]);
+  assert.deepEqual(await cairn.getBlob(blob.sha256), body);
+  await cairn.close();
+});
+
 test("receipts verify, in full, and reading gives what was written", async () => {
   const cairn = open({ gzipBytesMin: 10_000 });
   const ids = Array.from({ length: 700 }, (_, i) => `e${i}`);

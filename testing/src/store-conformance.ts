@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { describeBlobs } from "./store-conformance-blobs.ts";
 import { bytes, commitOf, rejects, withLog, type MakeStore } from "./store-conformance-kit.ts";
 import { describeObjects, describeWriters } from "./store-conformance-objects.ts";
 import { describeTails } from "./store-conformance-tails.ts";
@@ -14,6 +15,7 @@ export function describeStore(name: string, make: MakeStore): void {
     describeLogs(make);
     describeObjects(make);
     describeWriters(make);
+    describeBlobs(make);
     describeTails(make);
     describeCommits(make);
     describeReaders(make);

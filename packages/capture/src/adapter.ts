@@ -51,12 +51,19 @@ export interface CapturedEvent {
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** Bytes where the protocol's answers are no text. */
+  readonly body?: string | Uint8Array;
 }
 
 export interface Captured {
   /** In the order in which they happened, as far as the sender tells. */
   readonly events: readonly CapturedEvent[];
+  /**
+   * The very same events, rendered already, one a line: for adapters of senders that are so fast that rendering and
+   * reading event by event would be what limits. Only where no event has blobs or is too large for an entry. Where it
+   * is there, it is what gets recorded.
+   */
+  readonly ndjson?: Uint8Array;
   /** Records of the delivery that could not be read while others could, with what was wrong. Most often none. */
   readonly refused?: readonly string[];
   /**
@@ -64,6 +71,11 @@ export interface Captured {
    * events and with an answer.
    */
   readonly answer?: Answer;
+  /**
+   * What the sender is told instead where its protocol can say that a part was refused: `refused` above, and what the
+   * log refused (an id that names another event). Without it, what the log refuses is an error of the whole delivery.
+   */
+  answerRefused?(refused: readonly string[]): Answer;
 }
 
 /** One kind of event of a sender: a row of the table in the docs, checked against the fixture of the same name. */
@@ -120,9 +132,10 @@ export interface Adapter {
   capture(delivery: Delivery, source: SourceSettings): Captured;
   /**
    * How this sender's protocol is told what went wrong, where a problem document with the error's own status would not
-   * do. "overloaded" and "unavailable" must come out as what the protocol calls "again, later".
+   * do. "overloaded" and "unavailable" must come out as what the protocol calls "again, later". `headers` are those of
+   * the request: nothing else of it may have arrived.
    */
-  answerError?(error: ErrorForSender): Answer;
+  answerError?(error: ErrorForSender, headers: Delivery["headers"]): Answer;
 }
 
 export interface ErrorForSender {

@@ -13,6 +13,8 @@ export type {
   Setup,
   SourceSettings,
 } from "./adapter.ts";
+export { adapters, findAdapter } from "./adapters.ts";
+export { notAuthenticated } from "./authentication.ts";
 export {
   asDetails,
   renderCaptured,
@@ -30,3 +32,5 @@ export {
   type ForeignJson,
   type Json,
 } from "./foreign-json.ts";
+export { eventOfRecord } from "./json.ts";
+export { parseMapping, type Mapping } from "./mapping.ts";

@@ -1,53 +1,70 @@
-/** The command table, in the order of the help. */
+/**
+ * The command table, in the order of the help, by first word. A command is loaded when it is asked for: nobody who
+ * runs a server should wait for, and hold in memory, what mirrors and demos are made of.
+ */
 import type { CommandSpec } from "./command.ts";
-import { appendCommand } from "./commands/append.ts";
-import { configPrintCommand, configSchemaCommand } from "./commands/config.ts";
-import { demoAttackCommand } from "./commands/demo.ts";
-import { doctorStoreCommand } from "./commands/doctor-store.ts";
-import { evidenceCommand } from "./commands/evidence.ts";
-import { getCommand } from "./commands/get.ts";
-import { initCommand } from "./commands/init.ts";
-import { keysCreateCommand, keysListCommand, keysRevokeCommand } from "./commands/keys.ts";
-import { logsCreateCommand, logsListCommand, logsShowCommand } from "./commands/logs.ts";
-import { mirrorCommand } from "./commands/mirror.ts";
-import { monitorCommand } from "./commands/monitor.ts";
-import { proofCommand } from "./commands/proof.ts";
-import { repairCommand } from "./commands/repair.ts";
-import { serveCommand } from "./commands/serve.ts";
-import { tailCommand } from "./commands/tail.ts";
-import { verifyCommand } from "./commands/verify.ts";
-import {
-  witnessAddLogCommand,
-  witnessLogsCommand,
-  witnessRemoveLogCommand,
-} from "./commands/witness-logs.ts";
-import { witnessCommand, witnessKeysCommand } from "./commands/witness.ts";
 
-export const commands: readonly CommandSpec[] = [
-  initCommand,
-  serveCommand,
-  appendCommand,
-  getCommand,
-  tailCommand,
-  verifyCommand,
-  repairCommand,
-  proofCommand,
-  evidenceCommand,
-  witnessCommand,
-  witnessLogsCommand,
-  witnessAddLogCommand,
-  witnessRemoveLogCommand,
-  witnessKeysCommand,
-  mirrorCommand,
-  monitorCommand,
-  keysCreateCommand,
-  keysListCommand,
-  keysRevokeCommand,
-  logsListCommand,
-  logsCreateCommand,
-  logsShowCommand,
-  doctorStoreCommand,
-  demoAttackCommand,
-  configPrintCommand,
-  configSchemaCommand,
-];
+const groups: Readonly<Record<string, () => Promise<readonly CommandSpec[]>>> = {
+  init: async () => [(await import("./commands/init.ts")).initCommand],
+  serve: async () => [(await import("./commands/serve.ts")).serveCommand],
+  append: async () => [(await import("./commands/append.ts")).appendCommand],
+  get: async () => [(await import("./commands/get.ts")).getCommand],
+  tail: async () => [(await import("./commands/tail.ts")).tailCommand],
+  verify: async () => [(await import("./commands/verify.ts")).verifyCommand],
+  repair: async () => [(await import("./commands/repair.ts")).repairCommand],
+  proof: async () => [(await import("./commands/proof.ts")).proofCommand],
+  evidence: async () => [(await import("./commands/evidence.ts")).evidenceCommand],
+  witness: async () => {
+    const witness = await import("./commands/witness.ts");
+    const logs = await import("./commands/witness-logs.ts");
+    const ofLogs = [logs.witnessLogsCommand, logs.witnessAddLogCommand];
+    return [
+      witness.witnessCommand,
+      ...ofLogs,
+      logs.witnessRemoveLogCommand,
+      witness.witnessKeysCommand,
+    ];
+  },
+  mirror: async () => [(await import("./commands/mirror.ts")).mirrorCommand],
+  monitor: async () => [(await import("./commands/monitor.ts")).monitorCommand],
+  keys: async () => {
+    const keys = await import("./commands/keys.ts");
+    return [keys.keysCreateCommand, keys.keysListCommand, keys.keysRevokeCommand];
+  },
+  sources: async () => {
+    const sources = await import("./commands/sources.ts");
+    const { sourcesAddCommand } = await import("./commands/sources-add.ts");
+    const { sourcesStatusCommand } = await import("./commands/sources-status.ts");
+    return [
+      sourcesAddCommand,
+      sources.sourcesListCommand,
+      sourcesStatusCommand,
+      sources.sourcesShowCommand,
+      sources.sourcesRotateCommand,
+      sources.sourcesRemoveCommand,
+      sources.sourcesKindsCommand,
+    ];
+  },
+  map: async () => [(await import("./commands/map.ts")).mapCommand],
+  logs: async () => {
+    const logs = await import("./commands/logs.ts");
+    return [logs.logsListCommand, logs.logsCreateCommand, logs.logsShowCommand];
+  },
+  doctor: async () => [(await import("./commands/doctor-store.ts")).doctorStoreCommand],
+  demo: async () => [(await import("./commands/demo.ts")).demoAttackCommand],
+  config: async () => {
+    const config = await import("./commands/config.ts");
+    return [config.configPrintCommand, config.configSchemaCommand];
+  },
+};
+
+export async function allCommands(): Promise<readonly CommandSpec[]> {
+  const loaded = await Promise.all(Object.values(groups).map((load) => load()));
+  return loaded.flat();
+}
+
+/** The commands that these arguments may mean: those of the group that they begin with, or else all. */
+export function commandsFor(argv: readonly string[]): Promise<readonly CommandSpec[]> {
+  const [word = ""] = argv;
+  return Object.hasOwn(groups, word) ? groups[word]!() : allCommands();
+}

@@ -1,15 +1,16 @@
 /**
  * Writes docs/cli.md, docs/configuration.md and docs/cairn.schema.json from the tables of commands
- * and settings:
+ * and settings, and docs/sources from the adapters:
  *
  *     node packages/cli/src/docs.ts
  *
  * A test keeps them in step.
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CommandSpec, OptionSpec } from "./command.ts";
-import { commands } from "./commands.ts";
+import { allCommands } from "./commands.ts";
 import { commonSettings } from "./parser.ts";
 import {
   configSchema,
@@ -20,6 +21,9 @@ import {
   variableOf,
   type SettingName,
 } from "./settings.ts";
+import { sourceDocs } from "./source-docs.ts";
+
+const commands = await allCommands();
 
 /** The generated files by path, from the root of the checkout. */
 export function generatedDocs(): ReadonlyMap<string, string> {
@@ -27,6 +31,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     ["docs/cli.md", cliDocument()],
     ["docs/configuration.md", configurationDocument()],
     ["docs/cairn.schema.json", `${JSON.stringify(configSchema(), undefined, 2)}\n`],
+    ...sourceDocs(),
   ]);
 }
 
@@ -134,5 +139,8 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 if (import.meta.main) {
   const root = fileURLToPath(new URL("../../..", import.meta.url));
-  for (const [path, text] of generatedDocs()) writeFileSync(root + path, text);
+  for (const [path, text] of generatedDocs()) {
+    mkdirSync(dirname(root + path), { recursive: true });
+    writeFileSync(root + path, text);
+  }
 }

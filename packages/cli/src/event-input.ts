@@ -35,7 +35,18 @@ export async function* readBodies(input: Readable, name: string): AsyncGenerator
   yield* readLines(head.bytes, pieces, name);
 }
 
-async function* piecesOf(input: Readable, name: string): AsyncGenerator<Uint8Array, void> {
+/** The same of input that is one event a line, whatever its first line looks like. */
+export function readLineBodies(
+  input: AsyncIterable<unknown>,
+  name: string,
+): AsyncGenerator<InputBody, void> {
+  return readLines(new Uint8Array(0), piecesOf(input, name), name);
+}
+
+async function* piecesOf(
+  input: AsyncIterable<unknown>,
+  name: string,
+): AsyncGenerator<Uint8Array, void> {
   try {
     for await (const piece of input) {
       yield typeof piece === "string" ? new TextEncoder().encode(piece) : (piece as Uint8Array);

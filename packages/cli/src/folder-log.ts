@@ -20,7 +20,7 @@ import {
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { readSettings, type LogSettings } from "@cairnlog/log";
-import type { LogReader, Store } from "@cairnlog/store";
+import { readBlob, type LogReader, type Store } from "@cairnlog/store";
 import { FolderEntries } from "./folder-entries.ts";
 import { FolderTree, readPublished } from "./folder-tree.ts";
 import type {
@@ -113,6 +113,10 @@ export class FolderLog implements LogView {
     const tree = new FolderTree(this.#entries, size, sha256);
     const read = await tree.load(consistencyProofNodes(from, until));
     return { from, to: until, proof: consistencyProof(sha256, from, until, read).map(base64) };
+  }
+
+  blob(sha256: string): AsyncIterable<Uint8Array> {
+    return readBlob(this.#reader, sha256);
   }
 
   async publishedCheckpoint(): Promise<string> {

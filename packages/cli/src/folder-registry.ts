@@ -26,16 +26,21 @@ export class FolderRegistry implements LogRegistry {
    * cannot be opened is an error; the caller closes those that are open.
    */
   async openAll(tell: (line: string) => void): Promise<void> {
+    const watched: Promise<void>[] = [];
     for (const name of await this.#store.logs()) {
       try {
         const log = await openLog(this.#store, name, this.#options);
         this.#logs.set(name, log);
-        await this.#watch(log);
+        const watching = this.#watch(log);
+        // If one after it cannot be opened, nobody waits for this one.
+        watching.catch(() => undefined);
+        watched.push(watching);
       } catch (error) {
         if (!isUnborn(error)) throw error;
         tell(`the log ${name} is not served: ${error.message}`);
       }
     }
+    await Promise.all(watched);
   }
 
   get(name: string): Log | undefined {
@@ -63,8 +68,8 @@ export class FolderRegistry implements LogRegistry {
     return log;
   }
 
-  #watch(log: Log): Promise<void> | undefined {
-    return this.#scrubber?.watch(log, `${this.#store.location}/${log.name}`);
+  async #watch(log: Log): Promise<void> {
+    await this.#scrubber?.watch(log, `${this.#store.location}/${log.name}`);
   }
 
   /** Commits and answers what was accepted, and lets go of all locks. */

@@ -13,6 +13,7 @@ import {
   type LogOptions,
 } from "@cairnlog/log";
 import type { Store } from "@cairnlog/store";
+import type { BlobFile } from "./blob-file.ts";
 import type { Answer, EventBody, LogSink, Outcome } from "./log-view.ts";
 
 export class FolderSink implements LogSink {
@@ -46,6 +47,10 @@ export class FolderSink implements LogSink {
         { cause: error },
       );
     }
+  }
+
+  async putBlob({ name, open }: BlobFile): Promise<void> {
+    await this.#log.putBlobStream(name.sha256, open(), name.byteLength);
   }
 
   async append(body: EventBody, receipt: "full" | "short"): Promise<Answer> {

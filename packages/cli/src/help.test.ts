@@ -7,10 +7,12 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { isCairnError } from "@cairnlog/core";
-import { commands } from "./commands.ts";
+import { allCommands } from "./commands.ts";
 import { generatedDocs } from "./docs.ts";
 import { parseArguments } from "./parser.ts";
 import { shellWords } from "./run-command.testing.ts";
+
+const commands = await allCommands();
 
 const parse = (words: readonly string[]): ReturnType<typeof parseArguments> =>
   parseArguments(commands, words, "1.2.3");
@@ -62,7 +64,7 @@ describe("help", () => {
     ["tail extra", /too many arguments/],
     ["keys", /takes one of: create, list, revoke/],
     ["keys creat", /unknown command 'creat'. Did you mean create\?/],
-    ["get", /missing required argument 'seq'/],
+    ["keys revoke", /missing required argument 'id'/],
     ["tail --from", /argument missing/],
   ];
   for (const [line, expected] of mistakes) {

@@ -1,4 +1,4 @@
-/** Arguments that name files: verifier keys, policies, checkpoints. */
+/** Arguments that name files and places: verifier keys, policies, checkpoints, addresses, buckets. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import {
@@ -10,17 +10,38 @@ import {
   type Policy,
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
-import type { GivenOptions } from "./command.ts";
+import type { GivenOptions, OptionSpec } from "./command.ts";
 
 const { sha256 } = nodeCrypto;
 
+export const vkeyOption: OptionSpec = {
+  flags: "--vkey <key>",
+  about: "a verifier key of the log, or a file with one a line; may be repeated",
+  isList: true,
+};
+
 /** Whom `--policy` and `--vkey` trust, together; undefined where neither is given. */
 export function givenPolicy(cwd: string, options: GivenOptions): Policy | undefined {
-  const path = options.text("policy");
+  const policy = readPolicy(cwd, options);
   const given = options.list("vkey").flatMap((text) => readVkeys(cwd, text));
+  if (policy === undefined) return given.length === 0 ? undefined : policyOfVkeys(given);
   const vkeys = given.map((text) => parseVkey(sha256, text));
-  if (path === undefined) return vkeys.length === 0 ? undefined : policyOfKeys(sha256, vkeys);
-  return withLogKeys(sha256, parsePolicy(sha256, readArgument(cwd, path, "--policy")), vkeys);
+  return withLogKeys(sha256, policy, vkeys);
+}
+
+/** The policy of `--policy` alone. */
+export function readPolicy(cwd: string, options: GivenOptions): Policy | undefined {
+  const path = options.text("policy");
+  if (path === undefined) return undefined;
+  return parsePolicy(sha256, readArgument(cwd, path, "--policy"));
+}
+
+/** Whom these keys of logs trust: no witness is asked for. */
+export function policyOfVkeys(vkeys: readonly string[]): Policy {
+  return policyOfKeys(
+    sha256,
+    vkeys.map((text) => parseVkey(sha256, text)),
+  );
 }
 
 /** A verifier key as it is, or a file that holds one a line. */
@@ -45,4 +66,9 @@ export function tilesAddress(url: string, log: string): string {
   const isServer = URL.canParse(url) && new URL(url).pathname === "/";
   const base = url.replace(/\/checkpoint$/, "").replace(/\/+$/, "");
   return isServer ? `${base}/logs/${log}/` : `${base}/`;
+}
+
+/** True for what can only be meant as a place in a bucket. Who asks it does not load what talks to one. */
+export function isBucket(text: string): boolean {
+  return /^s3:\/\//i.test(text);
 }

@@ -3,6 +3,7 @@
  * know only these interfaces; `open-target.ts` chooses.
  */
 import type { CairnError } from "@cairnlog/core";
+import type { BlobFile } from "./blob-file.ts";
 
 export interface ShownEntry {
   readonly seq: number;
@@ -47,6 +48,8 @@ export interface LogView {
   consistency(from: number, to: number | undefined): Promise<ConsistencyProof>;
   /** The published checkpoint: a signed note with all the log's signatures, and its witnesses'. */
   publishedCheckpoint(): Promise<string>;
+  /** The bytes of a blob, by the SHA-256 that names it. Not checked. "not_found". */
+  blob(sha256: string): AsyncIterable<Uint8Array>;
   /** C2SP tlog-proof under the published checkpoint; waits some seconds, then "unavailable". */
   publishedProof(seq: number): Promise<string>;
 }
@@ -85,6 +88,8 @@ export interface EventBody {
 
 export interface LogSink {
   readonly place: string;
+  /** Before the event that names it. */
+  putBlob(blob: BlobFile): Promise<void>;
   append(body: EventBody, receipt: "full" | "short"): Promise<Answer>;
   close(): Promise<void>;
 }

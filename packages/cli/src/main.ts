@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { CairnError, isCairnError } from "@cairnlog/core";
 import { GivenOptions } from "./command.ts";
-import { commands } from "./commands.ts";
+import { commandsFor } from "./commands.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { Exit, Io } from "./io.ts";
 import { Output, PipeClosed } from "./output.ts";
@@ -20,7 +20,7 @@ export async function run(argv: readonly string[], io: Io): Promise<Exit> {
   let output = new Output(io, isJson, "auto");
   let showStack = false;
   try {
-    const asked = parseArguments(commands, argv, version());
+    const asked = parseArguments(await commandsFor(argv), argv, version());
     if (asked.kind === "text") {
       await output.line(asked.text.trimEnd());
       return 0;

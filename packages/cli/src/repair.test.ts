@@ -68,6 +68,20 @@ describe("a served log that is damaged", () => {
     writeFileSync(full, bytes, { flag: "r+" });
   }
 
+  async function metrics(): Promise<string> {
+    const created = await work.ok("keys create --source ops --scopes operate --json");
+    const { key } = JSON.parse(created) as { readonly key: string };
+    const headers = { authorization: `Bearer ${key}` };
+    let text = "";
+    // The server looks for new keys from time to time.
+    await until(async () => {
+      const response = await fetch(`${url}/metrics`, { headers });
+      text = await response.text();
+      return response.status === 200;
+    }, "the new key counts");
+    return text;
+  }
+
   async function health(): Promise<number> {
     return (await fetch(`${url}/healthz`)).status;
   }
@@ -84,6 +98,7 @@ describe("a served log that is damaged", () => {
     assert.equal(await health(), 200);
     flip("log.json", 30);
     await until(async () => (await health()) === 503, "an alarm");
+    assert.match(await metrics(), /^cairn_log_alarms\{log="main"\} 1$/m);
     await until(() => alarms.length === 1, "a message");
     const { headers, body } = alarms[0]!;
     const id = String(headers["webhook-id"]);

@@ -20,10 +20,14 @@ export interface RunOptions {
   readonly stdin?: string | Readable;
   /** Both outputs are terminals. */
   readonly isTerminal?: boolean;
+  /** Somebody sits there and can be asked. */
+  readonly isStdinTerminal?: boolean;
   readonly nowMs?: number;
   readonly interrupted?: AbortSignal;
   /** Sees each piece of standard output as it comes. */
   readonly onOut?: (piece: string) => void;
+  /** The same of standard error. */
+  readonly onErr?: (piece: string) => void;
 }
 
 /** A folder that a test works in. */
@@ -36,14 +40,18 @@ export class Workplace {
 
   async run(line: string | readonly string[], options: RunOptions = {}): Promise<Ran> {
     const { stdin = "", isTerminal = false, interrupted = new AbortController().signal } = options;
-    const [out, err] = [new Remembering(options.onOut), new Remembering()];
+    const [out, err] = [new Remembering(options.onOut), new Remembering(options.onErr)];
     const io: Io = {
       stdin: typeof stdin === "string" ? Readable.from([Buffer.from(stdin)]) : stdin,
       stdout: out,
       stderr: err,
       env: options.env ?? {},
       cwd: this.folder,
-      isTerminal: { stdin: false, stdout: isTerminal, stderr: isTerminal },
+      isTerminal: {
+        stdin: options.isStdinTerminal ?? false,
+        stdout: isTerminal,
+        stderr: isTerminal,
+      },
       hostName: "Test Machine",
       now: () => options.nowMs ?? Date.now(),
       interrupted,

@@ -8,11 +8,13 @@ import type { Settings } from "./settings.ts";
 export function startScrubber(values: Settings, say: (line: string) => void): Scrubber | undefined {
   const webhook = webhookOf(values);
   if (values.scrub === "off") return undefined;
-  return new Scrubber({
+  const scrubber = new Scrubber({
     bytesPerSecond: values.scrubRate,
     say,
     ...(webhook === undefined ? {} : { webhook }),
   });
+  scrubber.prepare();
+  return scrubber;
 }
 
 function webhookOf(values: Settings): { url: string; secret: string } | undefined {

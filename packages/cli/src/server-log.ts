@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CairnClient } from "@cairnlog/client";
 import { CairnError, formatLogTime, isCairnError } from "@cairnlog/core";
+import type { BlobFile } from "./blob-file.ts";
 import type {
   Answer,
   ConsistencyProof,
@@ -21,6 +22,7 @@ import {
   isObject,
   parseAnswer,
   request,
+  sendRequest,
   type ServerTarget,
 } from "./server-request.ts";
 
@@ -31,6 +33,8 @@ const defaultRetryMs = 1000;
 const waitSeconds = 30;
 // A checkpoint is published each second, and then waits for its witnesses.
 const publishedWaitSeconds = 10;
+// A blob may be large, and the line slow.
+const blobTimeoutMs = 600_000;
 
 export class ServerLog implements LogView, LogSink {
   readonly place: string;
@@ -89,6 +93,29 @@ export class ServerLog implements LogView, LogSink {
     return { from, to: answer["to"], proof };
   }
 
+  async *blob(sha256: string): AsyncGenerator<Uint8Array, void> {
+    const asked = { path: `${this.#path}/blobs/${sha256}`, timeoutMs: blobTimeoutMs };
+    const { body } = await sendRequest(this.#target, asked);
+    try {
+      if (body !== null) yield* body as unknown as AsyncIterable<Uint8Array>;
+    } catch (cause) {
+      const message = `the answer broke off: what came of the blob ${sha256} is not all of it`;
+      throw new CairnError("unavailable", message, { cause });
+    }
+  }
+
+  putBlob({ name, open }: BlobFile): Promise<void> {
+    return this.#whenNotBusy(async () => {
+      await request(this.#target, {
+        method: "PUT",
+        path: `${this.#path}/blobs/${name.sha256}`,
+        headers: { "content-type": "application/octet-stream" },
+        body: open(),
+        timeoutMs: blobTimeoutMs,
+      });
+    });
+  }
+
   publishedCheckpoint(): Promise<string> {
     return this.#get("/checkpoint?kind=published");
   }
@@ -100,21 +127,31 @@ export class ServerLog implements LogView, LogSink {
 
   async append(body: EventBody, receipt: "full" | "short"): Promise<Answer> {
     const type = body.form === "lines" ? "application/x-ndjson" : "application/json";
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const text = await request(this.#target, {
+    try {
+      const text = await this.#whenNotBusy(() =>
+        request(this.#target, {
           method: "POST",
           path: `${this.#path}/events?receipt=${receipt}`,
           headers: { "content-type": type },
           body: body.bytes,
           // All of a batch refused: the answer still says why, event by event.
           ...(body.form === "one" ? {} : { alsoGood: [422] }),
-        });
-        return readAnswer(parseAnswer(text), body.form);
+        }),
+      );
+      return readAnswer(parseAnswer(text), body.form);
+    } catch (error) {
+      if (body.form === "one" && isCairnError(error) && isAboutTheEvent(error)) {
+        return { outcomes: [{ error }], origin: "", checkpoint: undefined };
+      }
+      throw error;
+    }
+  }
+
+  async #whenNotBusy<T>(work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work();
       } catch (error) {
-        if (body.form === "one" && isCairnError(error) && isAboutTheEvent(error)) {
-          return { outcomes: [{ error }], origin: "", checkpoint: undefined };
-        }
         if (!isCairnError(error, "overloaded") || attempt === attemptsMax) throw error;
         await sleep(error.retryAfterMs ?? defaultRetryMs, undefined, { signal: this.#interrupted });
       }
@@ -169,8 +206,17 @@ function readDescription(answer: Readonly<Record<string, unknown>>): LogDescript
   return { name, origin, vkeys, size, public: answer["public"] === true };
 }
 
+const aboutTheEvent: ReadonlySet<string> = new Set([
+  "malformed",
+  "invalid",
+  "private_unsupported",
+  "blob_missing",
+  "conflict",
+  "too_large",
+]);
+
 function isAboutTheEvent({ code }: CairnError): boolean {
-  return ["malformed", "invalid", "private_unsupported", "conflict", "too_large"].includes(code);
+  return aboutTheEvent.has(code);
 }
 
 function readAnswer(answer: Readonly<Record<string, unknown>>, form: EventBody["form"]): Answer {

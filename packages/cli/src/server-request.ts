@@ -2,6 +2,7 @@
  * One request to a server, and its answer: a problem document becomes the error that it was made
  * from.
  */
+import { Readable } from "node:stream";
 import { CairnError, errorTable, type CairnErrorCode, type ErrorPlace } from "@cairnlog/core";
 
 export interface ServerTarget {
@@ -11,9 +12,9 @@ export interface ServerTarget {
 
 export interface ServerRequest {
   readonly path: string;
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "PUT";
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
+  readonly body?: Uint8Array | Readable;
   readonly signal?: AbortSignal;
   /** For the whole answer; default two minutes. */
   readonly timeoutMs?: number;
@@ -42,7 +43,7 @@ export async function sendRequest(target: ServerTarget, asked: ServerRequest): P
         ...headers,
         ...(target.key === undefined ? {} : { authorization: `Bearer ${target.key}` }),
       },
-      ...(body === undefined ? {} : { body }),
+      ...bodyOf(body),
       // A redirect would turn a POST into a GET, or carry the key to somebody else.
       redirect: "manual",
       signal: AbortSignal.any(signals),
@@ -53,6 +54,13 @@ export async function sendRequest(target: ServerTarget, asked: ServerRequest): P
   if (response.ok || alsoGood.includes(response.status)) return response;
   const text = await readText(target, asked, response);
   throw problemError(findJson(text), response, target.url + path);
+}
+
+function bodyOf(body: ServerRequest["body"]): RequestInit {
+  if (body === undefined) return {};
+  if (body instanceof Uint8Array) return { body };
+  // A stream is sent as it is read; `fetch` asks that this be said.
+  return { body: Readable.toWeb(body), duplex: "half" };
 }
 
 async function readText(

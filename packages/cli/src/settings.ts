@@ -122,6 +122,7 @@ export const settingTable = {
     default: "64MiB",
     ...limits,
   }),
+  blobBytesMax: setting(bytesType, "Bytes of one blob.", { default: "64MiB", ...limits }),
   queueEventsMax: setting(countType, "Events that may wait for a commit, per log.", {
     default: "200000",
     ...limits,
@@ -162,7 +163,8 @@ type Always =
 type Copied = "wormInterval" | "s3PathStyle";
 type Scrubbed = "scrub" | "scrubRate";
 type Witnessed = "requireWitnesses" | "startWithoutWitnesses" | "witnessTimeout";
-type Limited = "bodyBytesMax" | "decompressedBytesMax" | "queueEventsMax" | "queueBytesMax";
+type Limited =
+  "bodyBytesMax" | "decompressedBytesMax" | "blobBytesMax" | "queueEventsMax" | "queueBytesMax";
 
 /** The values that hold. What has no default may be undefined. */
 export type Settings = {

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:http";
 import { after, describe, it } from "node:test";
 import { Workplace, type Ran } from "./run-command.testing.ts";
 
@@ -13,21 +14,39 @@ const json = (text: string): Record<string, unknown> => JSON.parse(text) as Reco
 const event = JSON.stringify({ type: "api.call", actor: { id: "alice" }, action: "GET" });
 
 /** Runs until `end`; resolves with the address that it says first. */
-async function start(line: string): Promise<{ url: string; end: () => Promise<Ran> }> {
+async function start(
+  line: string,
+): Promise<{ url: string; metrics: string; end: () => Promise<Ran> }> {
   const stop = new AbortController();
-  const first = Promise.withResolvers<string>();
+  const first = Promise.withResolvers<Record<string, unknown>>();
   const ran = work.run(`${line} --json --listen 127.0.0.1:0`, {
     interrupted: stop.signal,
-    onOut: (piece) => first.resolve(String(json(piece.split("\n")[0]!)["url"])),
+    onOut: (piece) => first.resolve(json(piece.split("\n")[0]!)),
   });
   void ran.then(({ err }) => first.reject(new Error(err)));
+  const said = await first.promise;
   return {
-    url: await first.promise,
+    url: String(said["url"]),
+    metrics: String(said["metrics"]),
     end: () => {
       stop.abort();
       return ran;
     },
   };
+}
+
+/** A web page whose name was pointed at loopback gets nothing; the names that were given get what is there. */
+async function holdsToItsName({ hostname, port, pathname }: URL): Promise<void> {
+  const statusOf = (host: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const path = pathname === "/" ? "/checkpoint" : pathname;
+      get({ hostname, port, path, headers: { host } }, (response) => {
+        response.resume().once("end", () => resolve(response.statusCode));
+      }).once("error", reject);
+    });
+  assert.equal(await statusOf(`attacker.example:${port}`), 421);
+  assert.equal(await statusOf(`copy.example:${port}`), 200);
+  assert.equal(await statusOf(`localhost:${port}`), 200);
 }
 
 describe("cairn mirror and cairn monitor", () => {
@@ -46,12 +65,17 @@ describe("cairn mirror and cairn monitor", () => {
       readFileSync(work.path("vkeys"), "utf8"),
     );
 
-    const mirror = await start(`mirror ${log.url} --to copy --vkey vkeys`);
+    const mirror = await start(
+      `mirror ${log.url} --to copy --vkey vkeys --host-name copy.example --metrics-listen 127.0.0.1:0`,
+    );
     assert.match(await work.ok(`verify ${mirror.url}checkpoint --vkey vkeys`), /^VERIFIED/);
     assert.equal((await fetch(`${mirror.url}tile/entries/000`)).status, 200);
     assert.equal((await fetch(`${mirror.url}tile/0/007`)).status, 404);
     assert.equal((await fetch(`${mirror.url}tile/0/000`, { method: "PUT" })).status, 405);
-    assert.equal((await fetch(`${mirror.url}healthz`)).status, 200);
+    assert.equal(await (await fetch(`${mirror.url}healthz`)).text(), "ok\n");
+    await holdsToItsName(new URL(mirror.url));
+    assert.match(await (await fetch(mirror.metrics)).text(), /^cairn_watch_size 701$/m);
+    await holdsToItsName(new URL(mirror.metrics));
     assert.equal((await mirror.end()).exit, 0);
 
     assert.equal((await work.run(`monitor ${log.url} --once`)).exit, 0);

@@ -4,7 +4,7 @@
 import fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fingerprint, parseVkey, policyOfKeys, type Policy, type Vkey } from "@cairnlog/core";
+import { fingerprint, parseVkey, type Policy, type Vkey } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import type {
   FollowFile,
@@ -15,20 +15,18 @@ import type {
 } from "@cairnlog/witness";
 import type { CommandContext, OptionSpec } from "./command.ts";
 import { findApiKey } from "./configuration.ts";
-import { givenPolicy, readVkeys } from "./key-arguments.ts";
+import { givenPolicy, policyOfVkeys, readVkeys, vkeyOption } from "./key-arguments.ts";
+import { metricsOption } from "./metrics-listen.ts";
 import { asciiJson, safeText } from "./safe-text.ts";
 import { durationType } from "./setting-types.ts";
 
 export const watchOptions: readonly OptionSpec[] = [
-  {
-    flags: "--vkey <key>",
-    about: "a verifier key of the log, or a file with one a line; may be repeated",
-    isList: true,
-  },
+  vkeyOption,
   { flags: "--policy <path>", about: "a tlog-policy: the log's keys, its witnesses, their quorum" },
   { flags: "--interval <duration>", about: "between two looks (default: 5s)" },
   { flags: "--stale-after <duration>", about: "cosignatures that are older alarm (default: 3m)" },
   { flags: "--unreachable-after <duration>", about: "silence that is longer alarms (default: 1m)" },
+  metricsOption,
   { flags: "--once", about: "look once, and end: 0 good, 1 alarm, 3 no answer" },
 ];
 
@@ -136,10 +134,7 @@ async function findPolicy(
     for (const text of found) output.note(`  ${describeKey(parseVkey(sha256, text))}`);
     output.note("Compare the fingerprint with the operator's, over another way.");
   }
-  return policyOfKeys(
-    sha256,
-    readVkeys(folder, "vkeys").map((text) => parseVkey(sha256, text)),
-  );
+  return policyOfVkeys(readVkeys(folder, "vkeys"));
 }
 
 function describeKey(vkey: Vkey): string {

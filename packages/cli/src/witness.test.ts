@@ -30,7 +30,7 @@ describe("cairn witness", () => {
     body = formatAddCheckpoint({ oldSize: 0, proof: [], checkpoint });
     started = await new Promise((resolve, reject) => {
       serving = work.run(
-        "witness --data w --name witness.example/w1 --listen 127.0.0.1:0 --prefix /w1 --json",
+        "witness --data w --name witness.example/w1 --listen 127.0.0.1:0 --prefix /w1 --metrics-listen 127.0.0.1:0 --json",
         { interrupted: stop.signal, onOut: (piece) => resolve(json(piece)) },
       );
       void serving.then((ran) => reject(new Error(ran.err)));
@@ -50,6 +50,14 @@ describe("cairn witness", () => {
     const { name, keys } = json(await work.ok("witness keys --data w --json"));
     assert.equal(name, "witness.example/w1");
     assert.equal((keys as unknown[]).length, 2);
+  });
+
+  it("tells who may send checkpoints nothing of its logs: metrics have an address of their own", async () => {
+    const { origin: base } = new URL(String(started["url"]));
+    assert.equal((await fetch(`${base}/metrics`)).status, 404);
+    assert.equal(await (await fetch(`${base}/healthz`)).text(), "ok\n");
+    const metrics = await (await fetch(String(started["metrics"]))).text();
+    assert.match(metrics, /^cairn_witness_logs 0$/m);
   });
 
   it("cosigns for a log from the moment it is added, until it is removed", async () => {

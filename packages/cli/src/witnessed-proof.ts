@@ -20,8 +20,6 @@ import {
   parseEntryHead,
   parseNote,
   parseTlogProof,
-  parseVkey,
-  policyOfKeys,
   utf8,
   verifyConsistency,
   verifyWitnessedCheckpoint,
@@ -32,7 +30,7 @@ import {
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { parseCount, type CommandContext } from "./command.ts";
-import { givenPolicy, readArgument } from "./key-arguments.ts";
+import { givenPolicy, policyOfVkeys, readArgument } from "./key-arguments.ts";
 import { parseKeptReceipt, verifyKeptReceipt } from "./kept-receipt.ts";
 import type { KeptReceipt, KnownCheckpoint } from "./kept-receipt.ts";
 import type { LogView } from "./log-view.ts";
@@ -110,11 +108,7 @@ async function findPolicy({ io, output, options }: CommandContext, view: LogView
   output.note(
     "Neither --policy nor --vkey: the keys are those that the log itself names, and no witness is asked for.",
   );
-  const named = (await view.describe()).vkeys;
-  return policyOfKeys(
-    sha256,
-    named.map((text) => parseVkey(sha256, text)),
-  );
+  return policyOfVkeys((await view.describe()).vkeys);
 }
 
 /** A log that has fewer entries than it once signed was rolled back: there is no proof to wait for. */

@@ -3,9 +3,11 @@
  * status that goes with it. Method: the commands in this process, an S3 in this process over real HTTP.
  */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { cosigner, formatVkey } from "@cairnlog/core";
+import { generateSigner, nodeCrypto } from "@cairnlog/crypto";
 import { FakeS3 } from "@cairnlog/testing";
 import { Workplace, type Ran } from "./run-command.testing.ts";
 
@@ -52,6 +54,43 @@ describe("write-once copies", () => {
     }
     const text = await work.ok("verify s3://bucket/logs --vkey vkeys", { env });
     assert.match(text, /^VERIFIED {2}s3:\/\/bucket\/logs\/main \(bucket\)/);
+  });
+
+  it("how far the copies are is in the metrics", async () => {
+    const created = await work.ok("keys create --source ops --scopes operate --json");
+    const { key } = JSON.parse(created) as { readonly key: string };
+    const stop = new AbortController();
+    const metrics = Promise.withResolvers<string>();
+    const line =
+      "serve --listen 127.0.0.1:0 --json --worm s3://bucket/logs --worm-retention-days 7";
+    const serving = work.run(line, {
+      env,
+      interrupted: stop.signal,
+      onOut: (piece) => {
+        const { url } = JSON.parse(piece) as { readonly url: string };
+        const asked = fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${key}` } });
+        metrics.resolve(asked.then((response) => response.text()));
+      },
+    });
+    const text = await Promise.race([metrics.promise, serving.then(({ err }) => err)]);
+    stop.abort();
+    await serving;
+    for (const name of ["lag_seconds", "lag_entries", "copied_size", "alarms"]) {
+      assert.match(text, new RegExp(`^cairn_worm_${name}\\{log="main"\\} [0-9]`, "m"));
+    }
+  });
+
+  it("verify asks for the witnesses of a policy", async () => {
+    const logs = readFileSync(work.path("vkeys"), "utf8").replaceAll(/^/gm, "log ").slice(0, -4);
+    const { vkey } = cosigner(nodeCrypto.sha256, "witness.example/w1", generateSigner("ed25519"));
+    writeFileSync(work.path("none.policy"), `${logs}quorum none\n`);
+    const witness = `witness w1 ${formatVkey(vkey)}\nquorum w1\n`;
+    writeFileSync(work.path("w1.policy"), logs + witness);
+    const good = await work.ok("verify s3://bucket/logs --policy none.policy", { env });
+    assert.match(good, /^VERIFIED/);
+    const { exit, out } = await work.run("verify s3://bucket/logs --policy w1.policy", { env });
+    assert.equal(exit, 1);
+    assert.match(out, /checkpoints\/0000000000000001: the policy's quorum "w1" is not there/);
   });
 
   it("verify ends with 1 where somebody deleted a copy", async () => {

@@ -61,7 +61,9 @@ export async function attempt(
     await trust.load();
   } catch (error) {
     if (!isCairnError(error)) throw error;
-    return { kind: "refused", error };
+    // Keys that are met for the first time come from the server, which may not be there.
+    const isPassing = error.code === "unavailable" || error.code === "overloaded";
+    return { kind: isPassing ? "again" : "refused", error };
   }
   try {
     answer = await transport.send(path, {

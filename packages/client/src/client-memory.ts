@@ -5,8 +5,10 @@
  *
  *     {"format":"cairn-client-memory/1","recorded":"<signed note>","witnessed":"<signed note>"}
  *
- * What is not known yet is null. Nothing in it is believed: the notes are verified when they are
- * read.
+ * What is not known yet is null. None of this is believed: the notes are verified when they are read.
+ * A client that trusts on first use remembers the log's keys too, and those it does believe:
+ *
+ *     {"format":"cairn-client-memory/2","recorded":…,"witnessed":…,"vkeys":["<verifier key>"]}
  */
 import { CairnError } from "@cairnlog/core";
 import { isObject } from "./problem.ts";
@@ -21,13 +23,18 @@ export interface ClientMemory {
 export interface RememberedNotes {
   readonly recorded: string | undefined;
   readonly witnessed: string | undefined;
+  /** The keys that were met first. */
+  readonly vkeys?: readonly string[] | undefined;
 }
 
 const format = "cairn-client-memory/1";
+const formatWithKeys = "cairn-client-memory/2";
 
-export function formatMemory({ recorded, witnessed }: RememberedNotes): string {
+export function formatMemory({ recorded, witnessed, vkeys }: RememberedNotes): string {
   const notes = { recorded: recorded ?? null, witnessed: witnessed ?? null };
-  return JSON.stringify({ format, ...notes });
+  return vkeys === undefined
+    ? JSON.stringify({ format, ...notes })
+    : JSON.stringify({ format: formatWithKeys, ...notes, vkeys });
 }
 
 /** "malformed" for anything but what `formatMemory` writes. */
@@ -39,10 +46,19 @@ export function parseMemory(text: string): RememberedNotes {
     throw new CairnError("malformed", "the client's memory is not JSON", { cause });
   }
   if (isObject(value)) {
-    const notes = { recorded: noteOf(value["recorded"]), witnessed: noteOf(value["witnessed"]) };
+    const { recorded, witnessed, vkeys } = value;
+    const notes = {
+      recorded: noteOf(recorded),
+      witnessed: noteOf(witnessed),
+      vkeys: isTextList(vkeys) ? vkeys : undefined,
+    };
     if (formatMemory(notes) === text) return notes;
   }
   throw new CairnError("malformed", `the client's memory is not of the format ${format}`);
+}
+
+function isTextList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 function noteOf(value: unknown): string | undefined {

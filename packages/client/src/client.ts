@@ -6,102 +6,63 @@
  * it is made, so that a rejection nobody awaits is no unhandledRejection; it reaches `onError`, as
  * every rejection does. Whoever awaits the promise gets the rejection as usual.
  */
-import { CairnError, isCairnError, type CairnEvent, type Crypto } from "@cairnlog/core";
-import { consoleAlarm, type KeepEvidence, type OnAlarm } from "./alarm.ts";
-import { gzipBytesMinDefault } from "./attempt.ts";
+import {
+  CairnError,
+  isCairnError,
+  type Crypto,
+  type NamedBlob,
+  type Sequence,
+} from "@cairnlog/core";
+import { Blobs, type BlobDescription } from "./blobs.ts";
 import type { CheckpointClaim } from "./checkpoint-claim.ts";
-import type { ClientMemory } from "./client-memory.ts";
+import { openWatch, positive, sendingOptions, type CairnClientOptions } from "./client-options.ts";
+import { currentContext, withContext, type CairnContext } from "./context.ts";
+import type { EventDefinition, EventOf } from "./define-event.ts";
+import { logDurably } from "./durable.ts";
 import { EventIds } from "./event-id.ts";
+import { composeEvent, type EventInput } from "./event-input.ts";
 import { renderEventLine, type EventLine } from "./event-line.ts";
-import { consoleReporter, type OnError } from "./failure-report.ts";
-import { systemClock, systemRandom, type Clock, type Random } from "./platform.ts";
+import { consoleFirstUse, pinOnFirstUse } from "./first-use.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { openTelemetryTrace } from "./open-telemetry.ts";
+import type { Outlet } from "./outlet.ts";
+import type { Pinned } from "./pinned-keys.ts";
+import { systemClock, systemRandom, type Clock } from "./platform.ts";
 import { PublishedLog } from "./published-log.ts";
 import { Reading, type EntriesOptions, type LoggedEntry, type LogInfo } from "./reading.ts";
-import { ReceiptWatch, type WatchCounts } from "./receipt-watch.ts";
+import type { ReceiptWatch, WatchCounts } from "./receipt-watch.ts";
 import type { LoggedReceipt, ReceiptFields, ReceiptSource } from "./receipt.ts";
-import { Sender, unsent, type SenderOptions } from "./sender.ts";
-import { Transport, type Fetch } from "./transport.ts";
+import { Sender, type SenderOptions } from "./sender.ts";
+import { SpoolSender } from "./spool-sender.ts";
+import { Transport } from "./transport.ts";
 import { Trust } from "./trust.ts";
+import { workflowsOf, type Workflows } from "./workflows.ts";
 
-export interface CairnClientOptions {
-  /** Where the server is: `https://audit.example.com`. */
-  readonly url: string;
-  /** The log's name. Default: `main`. */
-  readonly log?: string;
-  /** API key with the scope `write` for `log()`, `read` for reading. */
-  readonly key?: string;
+export interface LogOptions {
+  /** What the event must be like. Its type is filled in. */
+  readonly as?: EventDefinition;
+}
+
+export interface DurableLogOptions extends LogOptions {
+  /** Only a receipt of the server will do, and now: past the queue and past the spool. */
+  readonly durable: true;
+  /** How long it may take. Default: 10,000. */
+  readonly timeoutMs?: number;
   /**
-   * The log's verifier keys, which must reach you another way than from the server. With them the
-   * checkpoint of every answer is verified before a promise resolves, and a log that goes back or
-   * forks is noticed.
+   * Whether the entry is fetched to verify that it holds this very event. Default: true where keys
+   * are pinned. Needs a key with the scope `read`.
    */
-  readonly vkeys?: readonly string[];
-  /**
-   * Whom you trust, as a C2SP tlog-policy: the log's keys, its witnesses, and which of them are a
-   * quorum. Must reach you another way too. Its log keys count like `vkeys`.
-   */
-  readonly policy?: string;
-  /**
-   * How long a receipt may wait until the log has published what contains it, cosigned by the
-   * policy's quorum, before an alarm is raised. Checked in the background where keys or a policy are
-   * given. Default: 10,000 ms; `Infinity` for no such check.
-   */
-  readonly witnessedWithinMs?: number;
-  /**
-   * Hears when receipts do not become witnessed checkpoints, or the log contradicts itself. Default:
-   * the console.
-   */
-  readonly onAlarm?: OnAlarm;
-  /** Is given each alarm's signed checkpoints as JSON text, to be kept where they cannot be lost. */
-  readonly keepEvidence?: KeepEvidence;
-  /** Where the newest verified checkpoints survive a restart. Default: nowhere. */
-  readonly memory?: ClientMemory;
-  /** Most events in one request. Default: 500. */
-  readonly batchEventsMax?: number;
-  /** Most bytes in one request, before compression. Default: 4 MiB. */
-  readonly batchBytesMax?: number;
-  /** Most events that wait for their receipts. Default: 100,000. */
-  readonly queueEventsMax?: number;
-  /** Most bytes that wait. Default: 64 MiB. */
-  readonly queueBytesMax?: number;
-  /**
-   * What `log()` does when the queue is full: reject with "overloaded" (the default), or take the
-   * event all the same. `wait` is for callers who await each receipt, and so bound the queue by
-   * their own number.
-   */
-  readonly whenFull?: "reject" | "wait";
-  /**
-   * How long an event may wait for company, in milliseconds. Default: 0, whatever is queued goes at
-   * once.
-   */
-  readonly lingerMs?: number;
-  /** Batches of at least so many bytes are zipped. Default: 32 KiB; `Infinity` for never. */
-  readonly gzipBytesMin?: number;
-  /** How long one request may take. Default: 30,000. */
-  readonly requestTimeoutMs?: number;
-  /**
-   * For how long an event is tried before its promise rejects with "unavailable". Default: for
-   * ever.
-   */
-  readonly retryForMs?: number;
-  /** The first delay before a retry. It doubles up to `retryDelayMaxMs`. Default: 200. */
-  readonly retryDelayMs?: number;
-  /** Default: 30,000. A longer `Retry-After` is respected up to ten minutes. */
-  readonly retryDelayMaxMs?: number;
-  /**
-   * How long a process that has nothing else to do stays for its queued events. Default: 30,000.
-   */
-  readonly exitFlushMs?: number;
-  /**
-   * Hears of each event that was not recorded, and once of each outage. Default: a line on the
-   * console.
-   */
-  readonly onError?: OnError;
-  readonly fetch?: Fetch;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  /** The cryptography that verifies. Default: the web's, loaded when it is needed first. */
-  readonly loadCrypto?: () => Promise<Crypto>;
+  readonly verify?: boolean;
+}
+
+export interface SpooledLogOptions extends LogOptions {
+  /** The caller is content with the event being in the spool. */
+  readonly spooled: true;
+}
+
+/** Where an event stands in the spool. */
+export interface SpooledPlace extends Sequence {
+  readonly eventId: string;
 }
 
 export interface ClientStatus {
@@ -122,79 +83,140 @@ export interface ClientStatus {
   readonly watch: WatchCounts | undefined;
 }
 
-const witnessedWithinMsDefault = 10_000;
 const closeTimeoutMsDefault = 30_000;
+const durableTimeoutMsDefault = 10_000;
+const heartbeatMsDefault = 60_000;
+const awaitedMaxDefault = 10_000;
 
 export class CairnClient {
+  readonly #options: CairnClientOptions;
   readonly #clock: Clock;
   readonly #ids: EventIds;
-  readonly #sender: Sender;
+  readonly #definitions = new Map<unknown, EventDefinition>();
+  readonly #transport: Transport;
+  readonly #trust: Trust;
+  readonly #sending: SenderOptions;
+  readonly #outlet: Outlet;
+  readonly #heartbeat: Heartbeat | undefined;
   readonly #reading: Reading;
   readonly #published: PublishedLog;
+  readonly #blobs: Blobs;
   readonly #watch: ReceiptWatch | undefined;
   #closed: Promise<void> | undefined;
+  #nowMs = Number.NaN;
+  #nowText = "";
+
+  readonly identity: Workflows<Promise<LoggedReceipt>>["identity"];
+  readonly api: Workflows<Promise<LoggedReceipt>>["api"];
+  readonly database: Workflows<Promise<LoggedReceipt>>["database"];
+  readonly deployment: Workflows<Promise<LoggedReceipt>>["deployment"];
+  readonly change: Workflows<Promise<LoggedReceipt>>["change"];
 
   /** Throws "usage" for options that cannot work. Opens no connection. */
   constructor(options: CairnClientOptions) {
     const clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom;
-    const transport = new Transport({
+    const path = `/v1/logs/${encodeURIComponent(options.log ?? "main")}`;
+    this.#options = options;
+    this.#clock = clock;
+    this.#ids = new EventIds(random);
+    for (const each of options.events ?? []) this.#definitions.set(each.type, each);
+    this.#transport = new Transport({
       url: options.url,
       ...(options.key === undefined ? {} : { key: options.key }),
       fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
       clock,
       timeoutMs: positive("requestTimeoutMs", options.requestTimeoutMs ?? 30_000),
     });
-    const trust = new Trust({
+    const loadCrypto = options.loadCrypto ?? loadWebCrypto;
+    this.#trust = new Trust({
       vkeys: options.vkeys ?? [],
       policy: options.policy,
-      loadCrypto: options.loadCrypto ?? loadWebCrypto,
+      firstUse: this.#firstUse(options),
+      loadCrypto,
       onLoad: async () => this.#watch?.load(),
       onConflict: (conflict) => this.#watch?.conflict(conflict),
     });
-    const path = `/v1/logs/${encodeURIComponent(options.log ?? "main")}`;
-    this.#clock = clock;
-    this.#ids = new EventIds(random);
-    this.#reading = new Reading(transport, trust, path);
-    this.#published = new PublishedLog(transport, trust, path);
-    this.#watch = openWatch(options, clock, this.#published, trust);
-    const senderOptions = {
+    this.#reading = new Reading(this.#transport, this.#trust, path);
+    this.#published = new PublishedLog(this.#transport, this.#trust, path);
+    this.#watch = openWatch(options, clock, this.#published, this.#trust);
+    this.#sending = {
       ...sendingOptions(options, `${path}/events?receipt=short`, clock, random),
       onCheckpoint: (claim: CheckpointClaim) => this.#watch?.add(claim),
-      receiptSource: (fields: ReceiptFields, event: string) => this.#sourceOf(fields, event),
+      receiptSource: this.#receiptSource(),
+      stream: options.sequence === true ? `run:${this.#ids.next(clock.now())}` : undefined,
     };
-    this.#sender = new Sender(senderOptions, transport, trust);
+    this.#outlet = this.#openOutlet();
+    this.#heartbeat = this.#openHeartbeat(`${path}/heartbeat`);
+    this.#blobs = new Blobs(this.#transport, `${path}/blobs`, { ...this.#sending, loadCrypto });
+    const workflows = workflowsOf((event) => this.log(event));
+    this.identity = workflows.identity;
+    this.api = workflows.api;
+    this.database = workflows.database;
+    this.deployment = workflows.deployment;
+    this.change = workflows.change;
   }
 
   /**
    * Hands an event over. Resolves with its receipt once it is durable in the log; rejects with the
    * reason why it is not recorded ("invalid", "overloaded", "conflict", "forbidden", …). The event
-   * is read before `log` returns.
+   * is read before `log` returns. What it does not say itself of actor, trace and details comes from
+   * the context.
+   *
+   * `{ durable: true }`: resolves only with a receipt of the server, asked for at once and within
+   * `timeoutMs`. `{ spooled: true }`: resolves once the event is in the spool.
    */
-  log(event: CairnEvent): Promise<LoggedReceipt> {
-    const promise = new Promise<LoggedReceipt>((resolve, reject) => {
-      try {
-        if (this.#closed !== undefined) throw new CairnError("usage", "the client was closed");
-        const line = this.#render(event);
-        this.#sender.push({ line, sinceMs: this.#clock.now(), resolve, reject });
-      } catch (error) {
-        this.#sender.reject({ reject }, asCairnError(error));
-      }
-    });
-    promise.catch(() => {});
+  log(event: EventInput, options?: LogOptions | DurableLogOptions): Promise<LoggedReceipt>;
+  log(event: EventInput, options: SpooledLogOptions): Promise<SpooledPlace>;
+  log<Definition extends EventDefinition<never>>(
+    event: EventOf<Definition>,
+    options: (LogOptions | DurableLogOptions) & { readonly as: Definition },
+  ): Promise<LoggedReceipt>;
+  log<Definition extends EventDefinition<never>>(
+    event: EventOf<Definition>,
+    options: SpooledLogOptions & { readonly as: Definition },
+  ): Promise<SpooledPlace>;
+  log(event: object, options: AnyLogOptions = {}): Promise<LoggedReceipt | SpooledPlace> {
+    const promise =
+      options.durable === true
+        ? this.#logDurably(event, options as DurableLogOptions)
+        : this.#enqueue(event, options);
+    promise.catch(ignore);
     return promise;
+  }
+
+  /**
+   * Runs `run` and whatever it brings about in this context: each `log()` in it fills in what its
+   * event does not say. The same as `withContext`.
+   */
+  with<T>(context: CairnContext, run: () => T): T {
+    return withContext(context, run);
+  }
+
+  /**
+   * Puts a larger thing into the log, before the event that lists what this resolves with under
+   * `blobs`. Tried again like an event. A server takes 64 MiB, if it was not told otherwise.
+   */
+  putBlob(bytes: Uint8Array, description: BlobDescription = {}): Promise<NamedBlob> {
+    return this.#blobs.put(bytes, description);
+  }
+
+  /** The blob with that SHA-256 (hex), checked. "not_found", "unverified". */
+  getBlob(sha256: string): Promise<Uint8Array> {
+    return this.#blobs.get(sha256);
   }
 
   /** Resolves when every event handed over until now has its receipt or its error. */
   async flush(): Promise<void> {
-    await this.#sender.flush();
+    await this.#outlet.flush();
   }
 
   /**
    * Takes no more events, and flushes. What is left after `timeoutMs` (30 s) is rejected with
    * "unavailable", and then `close` rejects too. Receipts that wait to be published are waited for
    * too, within that time; an alarm tells of what is not. Call it when a signal ends the process:
-   * signals are not caught by the client.
+   * signals are not caught by the client. With a spool, what a log that does not answer has not got
+   * yet stays there, and nobody waits for it.
    */
   close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#closed ??= this.#close(options.timeoutMs ?? closeTimeoutMsDefault);
@@ -206,7 +228,7 @@ export class CairnClient {
   }
 
   status(): ClientStatus {
-    const { failingSinceMs, ...counts } = this.#sender.counts;
+    const { failingSinceMs, ...counts } = this.#outlet.counts;
     const failingSince = failingSinceMs === undefined ? undefined : new Date(failingSinceMs);
     return { ...counts, failingSince, watch: this.#watch?.counts };
   }
@@ -236,125 +258,136 @@ export class CairnClient {
     return this.#reading.checkpoint();
   }
 
-  #render(event: CairnEvent): EventLine {
-    const now = this.#clock.now();
-    return renderEventLine(event, {
-      id: () => this.#ids.next(now),
-      time: () => new Date(now).toISOString(),
+  #enqueue(event: object, options: AnyLogOptions): Promise<LoggedReceipt | SpooledPlace> {
+    return new Promise((resolve, reject) => {
+      try {
+        if (this.#closed !== undefined) throw new CairnError("usage", "the client was closed");
+        const now = this.#clock.now();
+        const line = this.#render(event, now, options.as, this.#outlet.nextSequence);
+        const pending = { line, sinceMs: now, resolve, reject };
+        if (options.spooled !== true) return this.#outlet.push(pending);
+        if (this.#options.spool === undefined) {
+          throw new CairnError("usage", "`spooled` needs a client with a `spool`");
+        }
+        const onSpooled = (place: Sequence): void => resolve({ ...place, eventId: line.id });
+        this.#outlet.push({ ...pending, onSpooled });
+      } catch (error) {
+        this.#outlet.reject({ reject }, asCairnError(error));
+      }
     });
   }
 
-  #sourceOf({ seq, leafHash, checkpoint }: ReceiptFields, event: string): ReceiptSource {
-    const expected = { seq, leafHash, event };
+  async #logDurably(event: object, options: DurableLogOptions): Promise<LoggedReceipt> {
+    const { timeoutMs = durableTimeoutMsDefault, verify = this.#trust.isPinned } = options;
+    try {
+      if (this.#closed !== undefined) throw new CairnError("usage", "the client was closed");
+      const line = this.#render(event, this.#clock.now(), options.as, undefined);
+      const durable = { ...this.#sending, timeoutMs, isVerified: verify };
+      return await logDurably(line, durable, this.#transport, this.#trust);
+    } catch (error) {
+      const failed = asCairnError(error);
+      this.#outlet.reject({ reject() {} }, failed);
+      throw failed;
+    }
+  }
+
+  #render(
+    event: object,
+    now: number,
+    as: EventDefinition | undefined,
+    sequence: Sequence | undefined,
+  ): EventLine {
+    return renderEventLine(event, {
+      compose: (plain) => this.#compose(plain, as),
+      id: () => this.#ids.next(now),
+      time: () => this.#timeText(now),
+      sequence,
+    });
+  }
+
+  #compose(plain: Readonly<Record<string, unknown>>, as: EventDefinition | undefined): object {
+    const context = currentContext();
+    const isTraced = plain["trace"] !== undefined || context?.trace !== undefined;
+    const { findTrace = openTelemetryTrace } = this.#options;
+    const trace = isTraced ? undefined : findTrace();
+    const definition = as ?? this.#definitions.get(plain["type"]);
+    return composeEvent(plain, { context, trace, definition });
+  }
+
+  /** Many events are of one millisecond, and writing a time costs 0.5 µs. */
+  #timeText(now: number): string {
+    if (now !== this.#nowMs) {
+      this.#nowMs = now;
+      this.#nowText = new Date(now).toISOString();
+    }
+    return this.#nowText;
+  }
+
+  #openOutlet(): Outlet {
+    const { spool, onReceipt, queueEventsMax } = this.#options;
+    if (spool === undefined) return new Sender(this.#sending, this.#transport, this.#trust);
+    const awaitedMax = positive("queueEventsMax", queueEventsMax ?? awaitedMaxDefault);
+    const options = { ...this.#sending, spool, onReceipt, awaitedMax };
+    return new SpoolSender(options, this.#transport, this.#trust);
+  }
+
+  #openHeartbeat(path: string): Heartbeat | undefined {
+    if (this.#outlet.nextSequence === undefined) return undefined;
+    const everyMs = positive("heartbeatMs", this.#options.heartbeatMs ?? heartbeatMsDefault);
+    const idleAt = (): Sequence | undefined => this.#outlet.idleAt;
+    return new Heartbeat({ path, everyMs, clock: this.#clock, idleAt }, this.#transport);
+  }
+
+  #firstUse(options: CairnClientOptions): (() => Promise<Pinned>) | undefined {
+    const { trustOnFirstUse, vkeys = [], policy, memory } = options;
+    if (trustOnFirstUse !== true) return undefined;
+    if (memory === undefined || vkeys.length > 0 || policy !== undefined) {
+      throw new CairnError(
+        "usage",
+        "`trustOnFirstUse` needs a `memory` to keep the keys in, and no `vkeys` or `policy`",
+      );
+    }
+    const onFirstUse = options.onFirstUse ?? consoleFirstUse((line) => console.warn(line));
+    return () => pinOnFirstUse({ memory, onFirstUse, info: () => this.#reading.info() });
+  }
+
+  #receiptSource(): ReceiptSource {
+    const expected = ({ seq, leafHash }: ReceiptFields, event: string) => ({
+      seq,
+      leafHash,
+      event,
+    });
     return {
-      full: () => this.#reading.receipt(expected),
-      witnessed: () =>
-        this.#reading.witnessed(expected, checkpoint, this.#published, (conflict) =>
-          this.#watch?.conflict(conflict),
+      full: (receipt, event) => this.#reading.receipt(expected(receipt, event)),
+      witnessed: (receipt, event) =>
+        this.#reading.witnessed(
+          expected(receipt, event),
+          receipt.checkpoint,
+          this.#published,
+          (conflict) => this.#watch?.conflict(conflict),
         ),
     };
   }
 
   async #close(timeoutMs: number): Promise<void> {
     const closesAtMs = this.#clock.now() + timeoutMs;
-    const giveUp = (): void => {
-      const { queuedEvents, lastError } = this.#sender.counts;
-      late = new CairnError(
-        "unavailable",
-        `closed with ${queuedEvents} events that are not known to be recorded`,
-        { cause: lastError },
-      );
-      this.#sender.stop(unsent("the client was closed", lastError));
-    };
-    let late: CairnError | undefined;
-    const cancel = this.#clock.after(timeoutMs, giveUp, { keepsAlive: true });
-    await this.#sender.flush();
+    this.#heartbeat?.stop();
+    const stopBlobs = (): void =>
+      this.#blobs.stop(new CairnError("unavailable", "the client was closed"));
+    const cancel = this.#clock.after(timeoutMs, stopBlobs, { keepsAlive: true });
+    const [sent] = await Promise.allSettled([this.#outlet.close(timeoutMs), this.#blobs.close()]);
     cancel();
     await this.#watch?.close(Math.max(0, closesAtMs - this.#clock.now()));
-    if (late !== undefined) throw late;
+    if (sent.status === "rejected") throw sent.reason;
   }
 }
 
-/** Undefined where nothing could be verified, or nobody wants it. */
-function openWatch(
-  options: CairnClientOptions,
-  clock: Clock,
-  log: PublishedLog,
-  trust: Trust,
-): ReceiptWatch | undefined {
-  const { keepEvidence, memory } = options;
-  const withinMs = positive(
-    "witnessedWithinMs",
-    options.witnessedWithinMs ?? witnessedWithinMsDefault,
-  );
-  if (trust.origin === undefined || withinMs === Number.POSITIVE_INFINITY) {
-    if (memory === undefined) return undefined;
-    throw new CairnError("usage", "`memory` needs `policy` or `vkeys`, and a `witnessedWithinMs`");
-  }
-  const onAlarm = contained(options.onAlarm ?? consoleAlarm((text) => console.error(text)));
-  return new ReceiptWatch({ clock, withinMs, onAlarm, keepEvidence, memory }, log, trust);
+interface AnyLogOptions extends LogOptions {
+  readonly durable?: boolean;
+  readonly spooled?: boolean;
 }
 
-function sendingOptions(
-  options: CairnClientOptions,
-  path: string,
-  clock: Clock,
-  random: Random,
-): Omit<SenderOptions, "onCheckpoint" | "receiptSource"> {
-  const word = new Uint8Array(4);
-  return {
-    path,
-    batchEventsMax: positive("batchEventsMax", options.batchEventsMax ?? 500),
-    batchBytesMax: positive("batchBytesMax", options.batchBytesMax ?? 4 * 1024 * 1024),
-    queue: {
-      eventsMax: positive("queueEventsMax", options.queueEventsMax ?? 100_000),
-      bytesMax: positive("queueBytesMax", options.queueBytesMax ?? 64 * 1024 * 1024),
-      whenFull: options.whenFull ?? "reject",
-    },
-    lingerMs: options.lingerMs ?? 0,
-    gzipBytesMin: options.gzipBytesMin ?? gzipBytesMinDefault,
-    backoff: {
-      firstMs: positive("retryDelayMs", options.retryDelayMs ?? 200),
-      maxMs: positive("retryDelayMaxMs", options.retryDelayMaxMs ?? 30_000),
-    },
-    retryForMs: options.retryForMs ?? Number.POSITIVE_INFINITY,
-    exitFlushMs: options.exitFlushMs ?? 30_000,
-    clock,
-    chance: () => {
-      random(word);
-      return new DataView(word.buffer).getUint32(0) / 2 ** 32;
-    },
-    onError: contained(options.onError ?? defaultReporter(clock)),
-  };
-}
-
-function defaultReporter(clock: Clock): OnError {
-  return consoleReporter(
-    () => clock.now(),
-    (line) => console.error(line),
-  );
-}
-
-/**
- * A listener that throws must not stop the client; its error goes where errors of event listeners
- * go.
- */
-function contained<T extends unknown[]>(listener: (...given: T) => void): (...given: T) => void {
-  return (...given) => {
-    try {
-      listener(...given);
-    } catch (thrown) {
-      queueMicrotask(() => {
-        throw thrown;
-      });
-    }
-  };
-}
-
-function positive(name: string, value: number): number {
-  if (value > 0) return value;
-  throw new CairnError("usage", `${name} must be more than 0, not ${value}`);
-}
+function ignore(): void {}
 
 function asCairnError(error: unknown): CairnError {
   if (isCairnError(error)) return error;

@@ -9,9 +9,10 @@
  * JavaScript.
  *
  * Whether the event has the right shape is the log's to say; only what can never get there is
- * refused here.
+ * refused here, and where events are numbered, what the log is sure to refuse.
  */
-import { CairnError, type CairnErrorCode } from "@cairnlog/core";
+import { CairnError, type CairnErrorCode, type Sequence } from "@cairnlog/core";
+import { checkShape, refuseNumbered } from "./event-shape.ts";
 
 /** An event holds at most so many bytes, always. */
 export const eventBytesMax = 64_000;
@@ -31,6 +32,10 @@ export interface EventDefaults {
   id(): string;
   /** RFC 3339 in UTC. */
   time(): string;
+  /** Where the client numbers its events. */
+  readonly sequence?: Sequence | undefined;
+  /** Adds what surrounds the event. */
+  compose?(plain: Readonly<Record<string, unknown>>): object;
 }
 
 /**
@@ -61,7 +66,8 @@ function complete(event: object, defaults: EventDefaults): Record<string, unknow
     throw refusal("invalid", `an event is an object, not ${nameOf(plain)}`, "");
   }
   refuseUnwritable(plain, "");
-  const given = plain as Record<string, unknown>;
+  const own = plain as Record<string, unknown>;
+  const given = (defaults.compose?.(own) ?? own) as Record<string, unknown>;
   const id = given["id"] === undefined ? defaults.id() : given["id"];
   if (typeof id !== "string" || id === "") {
     throw refusal("invalid", `an event's id is a text that is not empty, not ${nameOf(id)}`, "/id");
@@ -72,6 +78,11 @@ function complete(event: object, defaults: EventDefaults): Record<string, unknow
   if (whole["time"] === undefined && whole["class_uid"] === undefined) {
     whole["time"] = defaults.time();
   }
+  if (defaults.sequence !== undefined) {
+    refuseNumbered(given);
+    checkShape(whole);
+    whole["sequence"] = defaults.sequence;
+  }
   return whole;
 }
 
@@ -80,7 +91,34 @@ function toJson(event: unknown): unknown {
   return typeof own?.toJSON === "function" ? (own.toJSON as (key: string) => unknown)("") : event;
 }
 
+/**
+ * What is plain through and through needs no watching while it is written: looking at it first, and
+ * then writing it without a replacer, takes 1.3 µs where the way below takes 4.6 (an event of 366
+ * bytes, Node 24).
+ */
 function stringify(whole: Record<string, unknown>): string {
+  return isPlain(whole, 1) ? JSON.stringify(whole) : stringifyWatched(whole);
+}
+
+/** False for whatever might not be written as it is, without saying why. */
+function isPlain(value: unknown, depth: number): boolean {
+  if (typeof value === "string" || typeof value === "boolean" || value === null) return true;
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || depth > depthMax) return false;
+  if ((value as { toJSON?: unknown }).toJSON !== undefined) return false;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (!isPlain(value[i], depth + 1)) return false;
+    return true;
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  for (const key in value) {
+    const member = (value as Record<string, unknown>)[key];
+    if (member !== undefined && !isPlain(member, depth + 1)) return false;
+  }
+  return true;
+}
+
+function stringifyWatched(whole: Record<string, unknown>): string {
   // `JSON.stringify` goes depth first, and calls with the holder as `this`: the holders that are
   // open form the path.
   const holders: unknown[] = [];
@@ -158,14 +196,11 @@ function pointer(keys: readonly string[]): string {
   return keys.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
+const utf8 = new TextEncoder();
+const room = new Uint8Array(eventBytesMax);
+
 /** Bytes of `text` in UTF-8. Lone surrogates do not occur: `JSON.stringify` escapes them. */
 function utf8Length(text: string): number {
-  let length = text.length;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code < 0x80) continue;
-    // The two halves of a pair count as two characters already, and as two more bytes, of four.
-    length += code < 0x800 || (code >= 0xd800 && code <= 0xdfff) ? 1 : 2;
-  }
-  return length;
+  const { read, written } = utf8.encodeInto(text, room);
+  return read === text.length ? written : written + utf8.encode(text.slice(read)).length;
 }

@@ -3,7 +3,7 @@
  * under way. Bounded, in order, in memory only. An event leaves when its promise is settled, once,
  * and never otherwise.
  */
-import { assert, type CairnError } from "@cairnlog/core";
+import { assert, type CairnError, type Sequence } from "@cairnlog/core";
 import type { EventLine } from "./event-line.ts";
 import type { LoggedReceipt } from "./receipt.ts";
 
@@ -13,6 +13,10 @@ export interface PendingEvent {
   readonly sinceMs: number;
   readonly resolve: (receipt: LoggedReceipt) => void;
   readonly reject: (error: CairnError) => void;
+  /** Where the caller is content with the event being in the spool: called instead of `resolve`. */
+  readonly onSpooled?: (place: Sequence) => void;
+  /** The queue's own: true once the promise is settled. */
+  isSettled?: boolean;
 }
 
 export interface QueueLimits {
@@ -27,8 +31,9 @@ export interface QueueLimits {
 
 export class EventQueue {
   readonly #limits: QueueLimits;
-  /** All of them, in order; what was taken stays until it is settled. */
-  readonly #unsettled = new Set<PendingEvent>();
+  /** What was taken last, in order. All that was taken before is settled. */
+  #taken: readonly PendingEvent[] = [];
+  #count = 0;
   #waiting: PendingEvent[] = [];
   /** Index of the first of `#waiting` that was not taken. */
   #next = 0;
@@ -41,7 +46,7 @@ export class EventQueue {
 
   /** Events that are not settled, and their bytes. */
   get count(): number {
-    return this.#unsettled.size;
+    return this.#count;
   }
   get byteLength(): number {
     return this.#bytes;
@@ -62,7 +67,7 @@ export class EventQueue {
   }
 
   push(event: PendingEvent): void {
-    this.#unsettled.add(event);
+    this.#count++;
     this.#waiting.push(event);
     this.#bytes += event.line.byteLength;
     this.#waitingBytes += event.line.byteLength;
@@ -75,6 +80,7 @@ export class EventQueue {
 
   /**
    * Takes from the front: at least one, at most `eventsMax`, more than one only up to `bytesMax`.
+   * Everything that was taken before must be settled.
    */
   take(eventsMax: number, bytesMax: number): PendingEvent[] {
     const first = this.#next;
@@ -87,6 +93,7 @@ export class EventQueue {
       this.#next++;
     }
     const taken = this.#waiting.slice(first, this.#next);
+    this.#taken = taken;
     this.#waitingBytes -= bytes - taken.length;
     // Moving the rest to the front costs as much as was taken since the last time, never more.
     if (this.#next * 2 >= this.#waiting.length) {
@@ -98,7 +105,9 @@ export class EventQueue {
 
   /** Takes `event` off the books; true the first time. */
   settle(event: PendingEvent): boolean {
-    if (!this.#unsettled.delete(event)) return false;
+    if (event.isSettled === true) return false;
+    event.isSettled = true;
+    this.#count--;
     this.#bytes -= event.line.byteLength;
     assert(this.#bytes >= 0, "the queue's bytes are counted once");
     return true;
@@ -106,9 +115,10 @@ export class EventQueue {
 
   /** All that are not settled, in order. Those that wait are no longer waiting. */
   takeAll(): PendingEvent[] {
+    const waiting = this.#waiting.slice(this.#next);
     this.#waiting = [];
     this.#next = 0;
     this.#waitingBytes = 0;
-    return [...this.#unsettled];
+    return [...this.#taken, ...waiting].filter((event) => event.isSettled !== true);
   }
 }

@@ -10,6 +10,8 @@ export interface FailureReport {
   readonly willRetry: boolean;
   /** The event that was not recorded, where it got as far as having an id. */
   readonly eventId?: string;
+  /** Its JSON text, where it came from a spool: nobody else has it any more. */
+  readonly event?: string;
 }
 
 export type OnError = (error: CairnError, report: FailureReport) => void;

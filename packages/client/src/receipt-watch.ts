@@ -85,6 +85,8 @@ export class ReceiptWatch {
   #awakeMs = 0;
   #loaded: Promise<void> | undefined;
   #saved = "";
+  /** Remembered by whoever trusts on first use; kept as they are. */
+  #vkeys: readonly string[] | undefined;
   #saving: Promise<void> = Promise.resolve();
   #isStopped = false;
 
@@ -296,7 +298,8 @@ export class ReceiptWatch {
     try {
       const text = await memory.load();
       if (text === undefined || text === null) return;
-      const { recorded, witnessed } = parseMemory(text);
+      const { recorded, witnessed, vkeys } = parseMemory(text);
+      this.#vkeys = vkeys;
       this.#saved = text;
       if (witnessed !== undefined) this.#witnessed = await this.#log.verify(witnessed);
       if (recorded === undefined) return;
@@ -316,7 +319,7 @@ export class ReceiptWatch {
     const { memory } = this.#options;
     if (memory === undefined) return;
     const [recorded, witnessed] = [this.#trust.newest?.note, this.#witnessed?.note];
-    const text = formatMemory({ recorded, witnessed });
+    const text = formatMemory({ recorded, witnessed, vkeys: this.#vkeys });
     if (text === this.#saved) return;
     this.#saved = text;
     this.#saving = this.#saving

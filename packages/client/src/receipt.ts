@@ -22,10 +22,10 @@ export interface ReceiptFields {
   readonly eventId: string;
 }
 
-/** Where the rest of a receipt comes from. */
+/** Where the rest of a receipt comes from. `event` is the JSON text that was sent. */
 export interface ReceiptSource {
-  full(): Promise<FullReceipt>;
-  witnessed(): Promise<WitnessedProof>;
+  full(receipt: ReceiptFields, event: string): Promise<FullReceipt>;
+  witnessed(receipt: ReceiptFields, event: string): Promise<WitnessedProof>;
 }
 
 export class LoggedReceipt implements ReceiptFields {
@@ -36,8 +36,9 @@ export class LoggedReceipt implements ReceiptFields {
   readonly duplicate: boolean;
   readonly eventId: string;
   readonly #source: ReceiptSource;
+  readonly #event: string;
 
-  constructor(fields: ReceiptFields, source: ReceiptSource) {
+  constructor(fields: ReceiptFields, source: ReceiptSource, event: string) {
     this.origin = fields.origin;
     this.seq = fields.seq;
     this.leafHash = fields.leafHash;
@@ -45,6 +46,7 @@ export class LoggedReceipt implements ReceiptFields {
     this.duplicate = fields.duplicate;
     this.eventId = fields.eventId;
     this.#source = source;
+    this.#event = event;
   }
 
   /**
@@ -54,7 +56,7 @@ export class LoggedReceipt implements ReceiptFields {
    * checked.
    */
   full(): Promise<FullReceipt> {
-    return this.#source.full();
+    return this.#source.full(this, this.#event);
   }
 
   /**
@@ -65,6 +67,6 @@ export class LoggedReceipt implements ReceiptFields {
    * raised too where the two contradict each other. "usage" without a policy or pinned keys.
    */
   witnessed(): Promise<WitnessedProof> {
-    return this.#source.witnessed();
+    return this.#source.witnessed(this, this.#event);
   }
 }

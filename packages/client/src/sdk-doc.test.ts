@@ -50,7 +50,7 @@ test("the snippets run", async () => {
 });
 
 test("the table of options has every option, and no other", async () => {
-  const code = await readFile(new URL("./client.ts", import.meta.url), "utf8");
+  const code = await readFile(new URL("./client-options.ts", import.meta.url), "utf8");
   const options = /interface CairnClientOptions \{([^]*?)\n\}/.exec(code)![1]!;
   const declared = [...options.matchAll(/readonly (\w+)\??:/g)].map((match) => match[1]!);
   const rows = doc.slice(doc.indexOf("## Options")).matchAll(/^\| (`[^|]*) \|/gm);

@@ -82,6 +82,8 @@ export interface TrustOptions {
   readonly vkeys: readonly string[];
   /** A tlog-policy. Its log keys count like `vkeys`. */
   readonly policy?: string | undefined;
+  /** Where no keys are given: finds those to believe from now on. Asked until it has an answer. */
+  readonly firstUse?: (() => Promise<Pinned>) | undefined;
   readonly loadCrypto: () => Promise<Crypto>;
   /** Runs once the keys are read, before anything is sent. */
   readonly onLoad?: () => Promise<void>;
@@ -91,7 +93,8 @@ export interface TrustOptions {
 
 export class Trust {
   readonly #options: TrustOptions;
-  readonly #pinned: Pinned | undefined;
+  #pinned: Pinned | undefined;
+  #firstUse: Promise<Pinned> | undefined;
   #crypto: Promise<Crypto> | undefined;
   #keysRead: Promise<PinnedKeys> | undefined;
   #newest: CheckpointClaim | undefined;
@@ -100,6 +103,11 @@ export class Trust {
   constructor(options: TrustOptions) {
     this.#options = options;
     this.#pinned = findPinned(options.vkeys, options.policy);
+  }
+
+  /** True if signatures are verified: keys are pinned, or will be. */
+  get isPinned(): boolean {
+    return this.#pinned !== undefined || this.#options.firstUse !== undefined;
   }
 
   /** The origin of the log whose keys are pinned. */
@@ -119,20 +127,22 @@ export class Trust {
 
   /** Reads the pinned keys: "usage" if one is not a key. Called before anything is sent. */
   async load(): Promise<void> {
-    if (this.#pinned === undefined) return;
-    await this.#keys(this.#pinned);
+    const pinned = await this.#findPinned();
+    if (pinned === undefined) return;
+    await this.#keys(pinned);
     await this.#options.onLoad?.();
   }
 
   /** Reads a checkpoint, and verifies it if keys are pinned. */
   async checkpoint(note: string): Promise<CheckpointClaim> {
     const bytes = utf8(note);
-    if (this.#pinned === undefined) {
+    const pinned = await this.#findPinned();
+    if (pinned === undefined) {
       const { origin, size, root } = parseCheckpoint(parseNote(bytes).text);
       return { origin, size, root, note, isVerified: false };
     }
-    const { origin } = this.#pinned;
-    const { vkeys } = await this.#keys(this.#pinned);
+    const { origin } = pinned;
+    const { vkeys } = await this.#keys(pinned);
     const { checkpoint } = await verifyCheckpoint(await this.crypto(), bytes, vkeys, origin);
     return { origin, size: checkpoint.size, root: checkpoint.root, note, isVerified: true };
   }
@@ -227,11 +237,12 @@ export class Trust {
         `the proof is not one of entry ${seq} with the entry in it`,
       );
     }
-    if (this.#pinned === undefined) return;
-    const { vkeys } = await this.#keys(this.#pinned);
+    const pinned = await this.#findPinned();
+    if (pinned === undefined) return;
+    const { vkeys } = await this.#keys(pinned);
     const crypto = await this.crypto();
     const leafHash = hashLeaf(crypto.sha256, extra);
-    await verifyTlogProof(crypto, proof, { leafHash, vkeys, origin: this.#pinned.origin });
+    await verifyTlogProof(crypto, proof, { leafHash, vkeys, origin: pinned.origin });
   }
 
   /**
@@ -262,14 +273,22 @@ export class Trust {
   }
 
   async #policy(): Promise<{ origin: string; policy: Policy }> {
-    if (this.#pinned === undefined) {
+    const pinned = await this.#findPinned();
+    if (pinned === undefined) {
       throw new CairnError(
         "usage",
         "without the log's keys nothing is proven: give the client `policy` or `vkeys`",
       );
     }
-    const { policy } = await this.#keys(this.#pinned);
-    return { origin: this.#pinned.origin, policy };
+    const { policy } = await this.#keys(pinned);
+    return { origin: pinned.origin, policy };
+  }
+
+  async #findPinned(): Promise<Pinned | undefined> {
+    const { firstUse } = this.#options;
+    if (this.#pinned !== undefined || firstUse === undefined) return this.#pinned;
+    this.#firstUse ??= firstUse().finally(() => (this.#firstUse = undefined));
+    return (this.#pinned = await this.#firstUse);
   }
 
   #keys(pinned: Pinned): Promise<PinnedKeys> {

@@ -108,6 +108,12 @@ export const errorTable = {
     "A blob that the event names is not there",
     "Put the blob first (`PUT /v1/logs/{log}/blobs/{sha256}`), then send the event again.",
   ),
+  blob_mismatch: meaning(
+    422,
+    2,
+    "The bytes are not those that the hash names",
+    "Hash the bytes again (SHA-256) and send them whole: nothing of them was kept.",
+  ),
   overloaded: meaning(
     429,
     3,

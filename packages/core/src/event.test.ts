@@ -75,6 +75,11 @@ test("blobs: an array of 1 to 64 objects with a digest, a length, and nothing un
     }
   }
   refuses(JSON.stringify({ class_uid: 3002, blobs: [] }), "/blobs");
+  const spelled = (name: string): string => withMember("b", [blob]).replace('"b":', ` ${name} : `);
+  check(spelled('"blobs"'));
+  for (const name of [String.raw`"\u0062lobs"`, String.raw`"blob\u0073"`]) {
+    refuses(spelled(name), "/blobs");
+  }
 });
 
 test("sequence: a stream and a number from 1, and nothing else", () => {

@@ -7,6 +7,7 @@
 import { CairnError, type CairnErrorCode } from "./errors.ts";
 import { parseBlobs, parseSequence, type NamedBlob, type Sequence } from "./event-parts.ts";
 import { eventFields, jsonKinds, type EventField, type EventScanner } from "./json.ts";
+import { PlainSequence } from "./plain-sequence.ts";
 import { isSourceTime } from "./time.ts";
 
 /** What a developer types. An event may have any other members besides. */
@@ -82,7 +83,7 @@ export function checkEvent(
     if (kinds[eventFields.id] === jsonKinds.string) checkId(scanner, bytes);
     if (kinds[eventFields.type] === jsonKinds.string) checkOcsfType(scanner, bytes);
     if (kinds[eventFields.blobs] !== jsonKinds.absent) blobsOf(scanner, bytes);
-    if (kinds[eventFields.sequence] !== jsonKinds.absent) sequenceOf(scanner, bytes);
+    if (kinds[eventFields.sequence] !== jsonKinds.absent) checkSequence(scanner, bytes);
     return;
   }
   checkType(scanner, bytes, options.isOwn ?? false);
@@ -93,7 +94,7 @@ export function checkEvent(
   if (kinds[eventFields.outcome] !== jsonKinds.absent) checkOutcome(scanner, bytes);
   if (kinds[eventFields.trace] !== jsonKinds.absent) checkTrace(scanner, bytes);
   if (kinds[eventFields.blobs] !== jsonKinds.absent) blobsOf(scanner, bytes);
-  if (kinds[eventFields.sequence] !== jsonKinds.absent) sequenceOf(scanner, bytes);
+  if (kinds[eventFields.sequence] !== jsonKinds.absent) checkSequence(scanner, bytes);
   checkTargets(scanner);
 }
 
@@ -101,7 +102,31 @@ export function checkEvent(
 export function blobsOf(scanner: EventScanner, bytes: Uint8Array): readonly NamedBlob[] {
   const kind = scanner.kinds[eventFields.blobs];
   if (kind === jsonKinds.absent) return [];
+  if (!isSpelledPlainly(bytes, scanner.from[eventFields.blobs]!)) {
+    throw refused("/blobs", "expected this name spelled without escapes");
+  }
   return parseBlobs(textOf(scanner, bytes, eventFields.blobs));
+}
+
+const quotedBlobs = ascii('"blobs"');
+
+/**
+ * Whether the name of `blobs`, whose value is at `from`, has no escapes. So a verifier finds the entries that name
+ * blobs by these seven bytes, and need not read all others.
+ */
+function isSpelledPlainly(bytes: Uint8Array, from: number): boolean {
+  let nameEnd = from;
+  // Back over the colon and the white space around it, which the scan has found there, to the closing quote.
+  while (bytes[nameEnd - 1] !== 0x22) nameEnd--;
+  return startsWith(bytes, nameEnd - quotedBlobs.length, nameEnd, quotedBlobs);
+}
+
+const plainSequence = new PlainSequence();
+
+function checkSequence(scanner: EventScanner, bytes: Uint8Array): void {
+  const from = scanner.from[eventFields.sequence]!;
+  if (plainSequence.read(bytes, from, scanner.to[eventFields.sequence]!)) return;
+  sequenceOf(scanner, bytes);
 }
 
 /** The place in its source's count of the event which was just scanned. "invalid". */

@@ -10,6 +10,7 @@ export {
   type ErrorPlace,
   type ExitStatus,
 } from "./errors.ts";
+export { HostCheck } from "./host-check.ts";
 export { hashByteLength, isSameBytes, type Hash, type Sha256 } from "./hash.ts";
 export {
   base64,
@@ -235,6 +236,7 @@ export {
   type NamedBlob,
   type Sequence,
 } from "./event-parts.ts";
+export { PlainSequence } from "./plain-sequence.ts";
 export {
   genesisPrev,
   headByteLengthMax,
@@ -285,4 +287,11 @@ export {
   type EvidenceSigner,
   type EvidenceVerdict,
 } from "./verify-evidence.ts";
-export { findLogTime, formatLogTime, logTimeLength, parseLogTime } from "./time.ts";
+export {
+  findLogTime,
+  formatLogTime,
+  isSourceTime,
+  logTimeLength,
+  parseLogTime,
+  sourceTimeMs,
+} from "./time.ts";

@@ -75,6 +75,24 @@ export function isSourceTime(bytes: Uint8Array, from: number, to: number): boole
   return (minute + 2880) % 1440 === 1439;
 }
 
+/** What a source's time, for which `isSourceTime` holds, comes to in milliseconds since 1970; parts of one are cut. */
+export function sourceTimeMs(bytes: Uint8Array, from: number, to: number): number {
+  const second = findDateTime(bytes, from) ?? 0;
+  let millisecond = 0;
+  if (bytes[from + 19] === 0x2e) {
+    let weight = 100;
+    for (let pos = from + 20; weight >= 1 && pos < to; pos++, weight /= 10) {
+      const digit = bytes[pos]! - 0x30;
+      if (!(digit >= 0 && digit <= 9)) break;
+      millisecond += digit * weight;
+    }
+  }
+  if (bytes[to - 1] === 0x5a) return second * 1000 + millisecond;
+  const minutes = findTwoDigits(bytes, to - 5) * 60 + findTwoDigits(bytes, to - 2);
+  const offset = bytes[to - 6] === 0x2b ? minutes : -minutes;
+  return (second - offset * 60) * 1000 + millisecond;
+}
+
 /** The value of two decimal digits, or -1. */
 function findTwoDigits(bytes: Uint8Array, at: number): number {
   const tens = bytes[at]! - 0x30;

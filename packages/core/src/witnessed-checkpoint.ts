@@ -144,7 +144,8 @@ export function checkQuorum(policy: Policy, witnessed: WitnessedCheckpoint): voi
   throw new CairnError(
     "unverified",
     `the policy's quorum ${JSON.stringify(policy.quorum)} is not there: the checkpoint was cosigned by ` +
-      `${names.length} of its ${policy.witnesses.length} witnesses, ${JSON.stringify(names)}` +
+      `${names.length} of its ${policy.witnesses.length} witnesses` +
+      (names.length > 0 ? `, ${JSON.stringify(names)}` : "") +
       (ahead.length > 0 ? `, and by ${ahead.length} at a time that has not come yet` : "") +
       ". Ask for a checkpoint that enough witnesses cosigned",
   );

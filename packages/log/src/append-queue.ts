@@ -12,7 +12,10 @@ export interface Pending {
   readonly result: AppendResult;
   /** The next event to render. */
   next: number;
-  /** Events whose id may have been seen before, with the seq to compare with. Settled after the commit. */
+  /**
+   * Events whose id or number may have been seen before, with the seq to compare with, or -1 where it is still to be
+   * found by the number. Settled after the commit.
+   */
   candidates: { readonly i: number; readonly seq: number }[];
   /** Events that were compared and are new all the same. */
   known: Set<number> | undefined;

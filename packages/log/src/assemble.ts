@@ -19,6 +19,7 @@ import {
 import { nodeCrypto, randomBytes as systemRandomBytes } from "@cairnlog/crypto";
 import { withSimd } from "@cairnlog/simd";
 import { IdHasher, type LogStore } from "@cairnlog/store";
+import { Blobs } from "./blobs.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { CommitBuilder } from "./commit-builder.ts";
 import { Duplicates } from "./duplicates.ts";
@@ -34,6 +35,8 @@ import type { Log, SignedCheckpoint } from "./log.ts";
 import { LogWitnesses } from "./log-witnesses.ts";
 import { openState, type Opened } from "./opening.ts";
 import { LogTree } from "./log-tree.ts";
+import { SourceWatch } from "./sources/source-watch.ts";
+import { Sources } from "./sources/sources.ts";
 import { OpenedLog } from "./opened-log.ts";
 import { checkpointPath, Publisher } from "./publisher.ts";
 import type { Recovered } from "./recovery.ts";
@@ -52,6 +55,8 @@ export interface LogOptions {
   /** Makes a signer of a key file's content. Default: the platform's own. */
   readonly readKey?: KeyReader;
   readonly limits?: Partial<WriterLimits>;
+  /** Bytes of one blob, at most. Default 64 MiB. */
+  readonly blobBytesMax?: number;
   /** How often the published checkpoint moves, at most. Default 1,000 ms. */
   readonly publishIntervalMs?: number;
   /** Whose cosignatures a published checkpoint needs. Default: no one's. */
@@ -105,7 +110,7 @@ export async function openStored(
       note: await identity.signCommit(commit.size, commit.root),
     },
   };
-  const { log, writer, publisher, tailRoom, sealer } = assemble(found, options);
+  const { log, writer, publisher, tailRoom, sealer, sources } = assemble(found, options);
   // The first room is waited for, so that a disk that is full from the start is known before anything is taken.
   await tailRoom.grown();
   if (birth !== undefined && state.tree.size === 0) {
@@ -116,6 +121,9 @@ export async function openStored(
     writer.appendSystem(logCreated({ origin, vkeys, nonce, settings, succeeds }));
   }
   tellRecovered(recovered, writer, witnesses);
+  const startSources = (): void => sources.start(() => writer.wake());
+  if (witnesses === undefined) startSources();
+  else witnesses.whenOpen(startSources);
   await writer.idle();
   if (writer.failure !== undefined) {
     await log.abandon();
@@ -178,6 +186,7 @@ interface Assembled {
   readonly publisher: Publisher;
   readonly tailRoom: TailRoom;
   readonly sealer: Sealer;
+  readonly sources: Sources;
 }
 
 function assemble(found: Found, options: LogOptions): Assembled {
@@ -186,7 +195,8 @@ function assemble(found: Found, options: LogOptions): Assembled {
   const { tree } = state;
   const { settings } = identity;
   const tailRoom = new TailRoom(store, tree, clock, settings.name);
-  const writer = makeWriter(found, options, tailRoom, () => log.committed());
+  const sources = new Sources({ ...state.streams, clock });
+  const writer = makeWriter(found, options, tailRoom, sources, () => log.committed());
   const publisher = new Publisher(
     {
       logName: settings.name,
@@ -213,8 +223,12 @@ function assemble(found: Found, options: LogOptions): Assembled {
     crypto,
     clock,
     durableSize: () => writer.durable.size,
+    putDerived: (first) => state.streams.sealing(first),
     prevOf: async (first) => (first === 0 ? genesisPrev() : history.leafHash(first - 1)),
-    sealed: (first) => tailRoom.forget(first),
+    sealed: (first) => {
+      tailRoom.forget(first);
+      state.streams.sealed(first);
+    },
     tampered: (error) => writer.fail(error),
   });
   const closeStore = (): Promise<void> => store.close();
@@ -222,6 +236,9 @@ function assemble(found: Found, options: LogOptions): Assembled {
     settings,
     tree,
     writer,
+    sources,
+    sourceWatch: new SourceWatch(sources, clock),
+    blobs: new Blobs(store, () => writer.failure, options.blobBytesMax),
     history,
     publisher,
     sealer,
@@ -230,13 +247,14 @@ function assemble(found: Found, options: LogOptions): Assembled {
     clock,
     closeStore,
   });
-  return { log, writer, publisher, tailRoom, sealer };
+  return { log, writer, publisher, tailRoom, sealer, sources };
 }
 
 function makeWriter(
   { store, identity, idHasher, state, history, witnesses, durable }: Found,
   options: LogOptions,
   tailRoom: TailRoom,
+  sources: Sources,
   committed: () => void,
 ): Writer {
   const { clock = systemClock, randomBytes = systemRandomBytes, crypto = nodeCrypto } = options;
@@ -249,6 +267,7 @@ function makeWriter(
     name,
     (seq) => history.entry(seq),
     (seq, size) => history.inclusionProof(seq, size),
+    (source, stream, number) => sources.find(source, stream, number),
   );
   return new Writer(
     {
@@ -258,6 +277,7 @@ function makeWriter(
       ids,
       idHasher,
       tailRoom,
+      sources,
       clock,
       builder: new CommitBuilder(sha256, tree, recovered.prev, randomFill),
       duplicates,

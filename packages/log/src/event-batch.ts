@@ -7,13 +7,18 @@
  */
 import {
   EventScanner,
+  blobsOf,
   checkEvent,
   compactEvent,
   eventFields,
   isCairnError,
   jsonKinds,
+  sequenceOf,
   type CairnError,
+  type NamedBlob,
+  type Sequence,
 } from "@cairnlog/core";
+import { NumberedEvents, type NumberedEventsParts } from "./sources/numbered-events.ts";
 
 /** A batch as plain data, to hand it from thread to thread. */
 export interface EventBatchParts {
@@ -24,6 +29,8 @@ export interface EventBatchParts {
   readonly end: Int32Array;
   readonly idStart: Int32Array;
   readonly idEnd: Int32Array;
+  readonly withBlobs: readonly number[];
+  readonly numbered: NumberedEventsParts | undefined;
   readonly refusals: Map<number, CairnError>;
 }
 
@@ -40,6 +47,10 @@ export class EventBatch {
   /** The value of `id` without its quotes; both 0 where the event has none. */
   idStart: Int32Array;
   idEnd: Int32Array;
+  /** The accepted events that name blobs: those must be there before the batch is queued. Mostly none. */
+  withBlobs: number[] = [];
+  /** The events that carry a number of their source's (`sequence`); undefined where none does. */
+  numbered: NumberedEvents | undefined;
   #isOwnCopy = false;
 
   constructor(bytes: Uint8Array, expected: number) {
@@ -60,6 +71,8 @@ export class EventBatch {
       end: parts.end,
       idStart: parts.idStart,
       idEnd: parts.idEnd,
+      withBlobs: [...parts.withBlobs],
+      numbered: parts.numbered && NumberedEvents.of(parts.numbered),
     });
   }
 
@@ -88,6 +101,19 @@ export class EventBatch {
     this.refusals.set(this.#place(), error);
   }
 
+  /** The blobs that event `i` names. Read anew: a large batch would hold many. */
+  blobsOf(i: number): readonly NamedBlob[] {
+    scanner.scan(this.bytes, this.start[i]!, this.end[i]!);
+    return blobsOf(scanner, this.bytes);
+  }
+
+  /** Refuses an event that was accepted. Only for a batch that is not queued yet. */
+  refuseAccepted(i: number, error: CairnError): void {
+    if (this.refusals.has(i)) return;
+    this.refusals.set(i, error);
+    this.byteLength -= this.end[i]! - this.start[i]!;
+  }
+
   /** The caller's buffer is never written to: the first event that must be compacted makes it our own copy. */
   #compact(i: number, start: number, end: number): void {
     const compact = compactEvent(this.bytes, start, end);
@@ -104,6 +130,11 @@ export class EventBatch {
   #take(i: number, start: number, end: number): void {
     this.start[i] = start;
     this.end[i] = end;
+    if (scanner.kinds[eventFields.blobs] !== jsonKinds.absent) this.withBlobs.push(i);
+    if (scanner.kinds[eventFields.sequence] !== jsonKinds.absent) {
+      this.numbered ??= new NumberedEvents(this.start.length);
+      this.numbered.note(i, scanner, this.bytes);
+    }
     if (scanner.kinds[eventFields.id] !== jsonKinds.string) return;
     this.idStart[i] = scanner.from[eventFields.id]! + 1;
     this.idEnd[i] = scanner.to[eventFields.id]! - 1;
@@ -162,14 +193,28 @@ function isBlank(bytes: Uint8Array, start: number, end: number): boolean {
 
 /**
  * Where the `id` of the event at [start, end) lies, without its quotes; undefined where it has none. For events that
- * are in the log already.
+ * are in the log already. `seen` may look at the rest of what the scan has found.
  */
 export function findIdRange(
   bytes: Uint8Array,
   start: number,
   end: number,
+  seen?: (scanner: EventScanner) => void,
 ): { readonly start: number; readonly end: number } | undefined {
   scanner.scan(bytes, start, end);
+  seen?.(scanner);
   if (scanner.kinds[eventFields.id] !== jsonKinds.string) return undefined;
   return { start: scanner.from[eventFields.id]! + 1, end: scanner.to[eventFields.id]! - 1 };
+}
+
+/** The place of a recorded event in its source's count, if it has one. */
+export function findSequence(event: Uint8Array): Sequence | undefined {
+  scanner.scan(event, 0, event.length);
+  try {
+    return sequenceOf(scanner, event);
+  } catch (error) {
+    // Recorded before `sequence` meant anything.
+    if (isCairnError(error, "invalid")) return undefined;
+    throw error;
+  }
 }

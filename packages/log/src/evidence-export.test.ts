@@ -9,6 +9,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import {
   evidenceHeaderBytesMax,
   isCairnError,
@@ -22,8 +23,8 @@ import {
   type EvidenceVerdict,
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
-import { filesStore } from "@cairnlog/store";
-import { ManualClock } from "@cairnlog/testing";
+import { filesStore, SegmentReader } from "@cairnlog/store";
+import { ManualClock, SeededRandom } from "@cairnlog/testing";
 import {
   createLog,
   exportEvidence,
@@ -76,6 +77,26 @@ function refuses(code: CairnErrorCode, words: RegExp): (error: unknown) => boole
   };
 }
 
+const random = new SeededRandom(8);
+const json = (text: string): string => JSON.stringify(text);
+/** With what has to be escaped, what may be, and what never is. */
+const oddNames = ["a/b", 'say "a"', String.raw`C:\a`, "ä€😀", "two\nlines", "a\u{7f}b"];
+
+/** The text as a JSON string, each of its characters in one of the spellings that it has, by chance. */
+function spelling(chance: SeededRandom, text: string): string {
+  const units = Array.from({ length: text.length }, (_, i) => text[i]!);
+  // Half of a pair is never spelled by itself.
+  const isWhole = !/[\ud800-\udfff]/.test(text);
+  const spelled = units.map((unit) => {
+    if (isWhole && chance.below(4) === 0) {
+      return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+    }
+    if (unit === "/" && chance.below(2) === 0) return "\\/";
+    return isWhole ? json(unit).slice(1, -1) : unit;
+  });
+  return `"${spelled.join("")}"`;
+}
+
 describe("an export", () => {
   const clock = new ManualClock();
   let log: Log;
@@ -89,11 +110,13 @@ describe("an export", () => {
       clock.advance(1000);
       const lines = Array.from({ length: batch }, (_, k) => {
         const i = from + k;
-        // Some names are spelled with an escape: they are the same names.
-        const actor = i % 1000 === 7 ? String.raw`\u0061${i % 500}` : `a${i % 500}`;
-        return `{"id":"${i}","type":"${types[i % 3]}","actor":{"id":"${actor}"},"action":"x"}\n`;
+        const name = i % 100 === 8 ? oddNames[((i - 8) / 100) % oddNames.length]! : `a${i % 500}`;
+        // Some are spelled with escapes: they are the same names. A type has one spelling.
+        const actor = i % 10 === 8 ? spelling(random, name) : json(name);
+        return `{"id":"${i}","type":"${types[i % 3]!}","actor":{"id":${actor}},"action":"x"}\n`;
       });
-      await log.append(readNdjson(utf8(lines.join(""))), "api");
+      const { refused } = await log.append(readNdjson(utf8(lines.join(""))), "api");
+      assert.equal(refused, 0);
     }
     await log.sealed();
     assert.equal(log.status().sealedSize, 65_536);
@@ -124,6 +147,9 @@ describe("an export", () => {
       { seqs: [{ from: 65_000, to: 66_000 }], types: ["api.*", "database.login"] },
       { actors: ["a7"] },
       { sinceMs: beganMs + 33_000, types: ["database.quer", "database.query"] },
+      ...oddNames.map((name) => ({ actors: [name] })),
+      { actors: oddNames, types: ["api.*"] },
+      { actors: Array.from({ length: 40 }, (_, i) => `a${i}`), untilMs: beganMs + 9000 },
     ];
     for (const selection of cases) {
       const scanned: [number, number][] = [];
@@ -199,8 +225,43 @@ describe("an export", () => {
     assert.equal(log.status().size, size + 1);
   });
 
-  test("a damaged sealed file is named, with the entry", async (t) => {
+  test("an entry that was changed so that it is not found any more is an error, not a miss", async (t) => {
     await log.close();
+    const path = join(folder, "main/sealed/0000000000000000");
+    const whole = readFileSync(path);
+    t.after(() => writeFileSync(path, whole));
+    const source = {
+      read: async (_: string, at: number, length: number) => whole.subarray(at, at + length),
+    };
+    const options = { reader: source, path, byteLength: whole.length, sha256 };
+    const segment = await SegmentReader.open(options);
+    // Event 26,007 is of a7.
+    const frame = 101;
+    const at = segment.framePlace(frame).byte;
+    const end = segment.table.ends[frame]!;
+    const content = zstdDecompressSync(whole.subarray(at, end));
+    content.write('"a8"', content.indexOf('"a7"'));
+    // As long as the real one: what is left over is a frame that is skipped.
+    const level = { [constants.ZSTD_c_compressionLevel]: 22 };
+    const forged = zstdCompressSync(content, { params: level });
+    const skipped = Buffer.alloc(end - at - forged.length);
+    skipped.writeUInt32LE(0x184d2a50, 0);
+    skipped.writeUInt32LE(skipped.length - 8, 4);
+    const bytes = Buffer.from(whole);
+    bytes.set(Buffer.concat([forged, skipped]), at);
+    chmodSync(path, 0o600);
+    writeFileSync(path, bytes);
+    const again = await openLog(folder, "main", { clock });
+    t.after(() => again.close());
+    const first = frame * 256;
+    const seqs = [{ from: first, to: first + 256 }];
+    for (const actors of [["a7"], ["nobody"]]) {
+      const sought = exportEvidence(again, request({ actors, seqs }));
+      await assert.rejects(sought, refuses("unverified", /does not have the leaf hash/));
+    }
+  });
+
+  test("a damaged sealed file is named, with the entry", async (t) => {
     const sealed = join(folder, "main", "sealed");
     const path = join(sealed, readdirSync(sealed)[0]!);
     const whole = readFileSync(path);

@@ -13,6 +13,7 @@ import {
   type EvidenceQuery,
   type Sha256,
 } from "@cairnlog/core";
+import type { EntryFilter } from "@cairnlog/store";
 import type { Log } from "./log.ts";
 
 /** Entries from `from` up to, not including, `to`. */
@@ -51,9 +52,8 @@ export type OnScan = (entriesDone: number, entriesTotal: number) => void;
 
 /** More ranges than these are not listed in the file's header: their bounds and SHA-256 are. */
 const rangesListedMax = 256;
-/** More texts than these are not looked for in the bytes. */
-const glancesMax = 8;
-const backslash = 0x5c;
+/** More texts than these are not looked for in the bytes: then every entry is parsed. */
+const textsSoughtMax = 16;
 /** Entries between two looks at whether anybody still waits. */
 const scanBeat = 4096;
 
@@ -86,7 +86,7 @@ function rangeText({ from, to }: SeqRange): string {
 
 /**
  * The seqs of the log's entries below `size` that match, ascending. Types and actors are read from the entries
- * themselves: that takes a second for some 150,000 of them. "usage" if more than `countMax` match.
+ * themselves: that takes a second for some 600,000 of them. "usage" if more than `countMax` match.
  */
 export async function selectEntries(
   log: Log,
@@ -98,7 +98,7 @@ export async function selectEntries(
   const { sinceMs, untilMs, types, actors } = selection;
   const from = sinceMs === undefined ? 0 : await log.seqAtTime(sinceMs);
   const to = Math.min(size, untilMs === undefined ? size : await log.seqAtTime(untilMs));
-  const matches = matcherOf(types, actors);
+  const filter = filterOf(types, actors);
   const seqs: number[] = [];
   const take = (seq: number): void => {
     if (seqs.length === countMax) throw tooMany(countMax);
@@ -110,18 +110,25 @@ export async function selectEntries(
   });
   const total = ranges.reduce((sum, { begin, end }) => sum + end - begin, 0);
   let done = 0;
+  let saidAt = -scanBeat;
+  const beat = (count: number): void => {
+    done += count;
+    if (done === total || done - saidAt < scanBeat) return;
+    saidAt = done;
+    signal?.throwIfAborted();
+    onScan?.(done, total);
+  };
   for (const { begin, end } of ranges) {
-    if (matches === undefined) {
+    if (filter === undefined) {
       for (let seq = begin; seq < end; seq++) take(seq);
       continue;
     }
-    for await (const { seq, bytes } of log.entries(begin, end)) {
-      if (done % scanBeat === 0) {
-        signal?.throwIfAborted();
-        onScan?.(done, total);
-      }
-      done++;
-      if (matches(bytes)) take(seq);
+    let at = begin;
+    if (at < end) beat(0);
+    for await (const { to: read, seqs: found } of log.search(begin, end, filter)) {
+      for (const seq of found) take(seq);
+      beat(read - at);
+      at = read;
     }
   }
   return seqs;
@@ -148,18 +155,15 @@ function merged(ranges: readonly SeqRange[], size: number): SeqRange[] {
   return result;
 }
 
-function matcherOf(
+function filterOf(
   types: readonly string[] | undefined,
   actors: readonly string[] | undefined,
-): ((entry: Uint8Array) => boolean) | undefined {
+): EntryFilter | undefined {
   if (types === undefined && actors === undefined) return undefined;
   const exact = new Set(types);
   const prefixes = (types ?? []).filter(isPrefix).map((type) => type.slice(0, -1));
   const ids = new Set(actors);
-  const mayHaveType = glanceAt(types);
-  const mayHaveActor = glanceAt(actors);
-  return (entry) => {
-    if (!mayHaveType(entry) || !mayHaveActor(entry)) return false;
+  const matches = (entry: Uint8Array): boolean => {
     // What was read has the hash that the log gave it when it took it, strictly parsed.
     const { event } = JSON.parse(parseUtf8(entry)) as { readonly event: Members };
     const { type, actor } = event;
@@ -171,6 +175,9 @@ function matcherOf(
     const id = (actor as Members | undefined)?.["id"];
     return typeof id === "string" && ids.has(id);
   };
+  // There are more actors than types: where one is, fewer entries are left to look at.
+  const holds = [actorsSought(actors), typesSought(types)].filter((list) => list !== undefined);
+  return { holds, matches };
 }
 
 /** `database.*` is all types that begin with `database.`. */
@@ -178,20 +185,26 @@ function isPrefix(type: string): boolean {
   return type.endsWith(".*");
 }
 
+/** What stands in an entry of one of these types, which have one spelling; undefined where that is too much to seek. */
+function typesSought(types: readonly string[] | undefined): Buffer[] | undefined {
+  if (types === undefined || types.length > textsSoughtMax) return undefined;
+  return types.map((type) => Buffer.from(isPrefix(type) ? `"${type.slice(0, -1)}` : `"${type}"`));
+}
+
 /**
- * Whether an entry may hold one of the texts as a string: parsing all of them takes most of the time of a search. A
- * string without an escape stands in the entry as it is; an entry with any escape in it is a matter for the parser.
+ * The same for actors. An id stands there as it is, or is spelled with an escape. What needs no escape can have two
+ * kinds of them only (RFC 8259, section 7): a code, and a slash behind a backslash.
  */
-function glanceAt(texts: readonly string[] | undefined): (entry: Uint8Array) => boolean {
-  if (texts === undefined || texts.length > glancesMax) return () => true;
-  const needles = texts.flatMap((text) => {
-    const whole = Buffer.from(`"${text}"`);
-    return isPrefix(text) ? [whole, Buffer.from(`"${text.slice(0, -1)}`)] : [whole];
-  });
-  return (entry) => {
-    const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.length);
-    return bytes.includes(backslash) || needles.some((needle) => bytes.includes(needle));
-  };
+function actorsSought(actors: readonly string[] | undefined): Buffer[] | undefined {
+  if (actors === undefined || actors.length > textsSoughtMax) return undefined;
+  const spellings = new Set<string>();
+  for (const id of actors) {
+    spellings.add(`"${id}"`);
+    const needsEscape = JSON.stringify(id) !== `"${id}"`;
+    spellings.add(needsEscape ? "\\" : "\\u");
+    if (id.includes("/")) spellings.add("\\/");
+  }
+  return [...spellings].map((spelling) => Buffer.from(spelling));
 }
 
 type Members = Readonly<Record<string, unknown>>;

@@ -28,14 +28,17 @@ import {
 } from "@cairnlog/core";
 import {
   bundleEntries,
+  findHolding,
   sealedPath,
+  searchSegment,
   segmentEntries,
+  type EntryFilter,
   type SegmentReader,
   tailPath,
   treeTilePath,
   type LogReader,
 } from "@cairnlog/store";
-import type { StoredEntry } from "./log.ts";
+import type { SearchedEntries, StoredEntry } from "./log.ts";
 import type { LogTree } from "./log-tree.ts";
 import type { OpenSegment } from "./open-segment.ts";
 import {
@@ -107,6 +110,57 @@ export class History {
     const whole = await this.#sealedBundle(index);
     if (width === bundleEntries) return whole;
     return whole.subarray(0, parseEntryBundle(whole)[width - 1]!.end);
+  }
+
+  /**
+   * Seqs of the entries from `from` up to `to` that match, as far as they were read: a piece for each bundle, or the
+   * part of one that was asked for.
+   */
+  async *search(from: number, to: number, filter: EntryFilter): AsyncGenerator<SearchedEntries> {
+    for (let seq = from; seq < to;) {
+      const index = Math.floor(seq / segmentEntries);
+      const end = Math.min(to, (index + 1) * segmentEntries);
+      const open = this.#tree.openSegmentOf(seq);
+      if (open === undefined) {
+        yield* this.#searchSealed(index, seq, end, filter);
+        seq = end;
+        continue;
+      }
+      const until = Math.min(end, (Math.floor(seq / bundleEntries) + 1) * bundleEntries);
+      const framed = await this.#readTail(open, seq - open.first, until - open.first);
+      // It was sealed meanwhile.
+      if (framed === undefined) continue;
+      const ranges = parseEntryBundle(framed);
+      const found = findHolding(framed, () => ranges, filter).filter((i) =>
+        filter.matches(framed.subarray(ranges[i]!.begin, ranges[i]!.end)),
+      );
+      const at = seq;
+      yield { to: until, seqs: found.map((i) => at + i) };
+      seq = until;
+    }
+  }
+
+  async *#searchSealed(
+    index: number,
+    from: number,
+    to: number,
+    filter: EntryFilter,
+  ): AsyncGenerator<SearchedEntries> {
+    const segment = await this.#segment(index);
+    const level1 = await this.#storedTile(1, index);
+    const { first } = segment;
+    const begin = Math.floor((from - first) / bundleEntries);
+    const end = Math.ceil((to - first) / bundleEntries);
+    const frames = searchSegment(segment, { level1, begin, end, filter });
+    for (;;) {
+      const next = await fromMedium(frames.next());
+      if (next.done === true) return;
+      const { frame, seqs } = next.value;
+      yield {
+        to: Math.min(to, first + (frame + 1) * bundleEntries),
+        seqs: seqs.filter((seq) => seq >= from && seq < to),
+      };
+    }
   }
 
   async leafHash(seq: number): Promise<Hash> {

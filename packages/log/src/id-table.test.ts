@@ -63,6 +63,16 @@ test("what differs in one half of its hash only is another id", () => {
   assert.equal(ids.find(1, 2), 10);
 });
 
+test("a full-grown table tells ids apart by one half of the hash and by the place that the other half gives", () => {
+  const size = 3000;
+  const ids = new IdTable(size, size);
+  ids.insert(1, 0x10000000, 10);
+  assert.equal(ids.find(1, 0x10000000), 10);
+  assert.equal(ids.find(1, 0x20000000), -1, "another place");
+  assert.equal(ids.find(2, 0x10000000), -1, "another half");
+  assert.equal(ids.find(1, 0x10000001), 10, "a candidate: whoever asks compares the entry");
+});
+
 test("a generation ends before its seqs leave 32 bits", () => {
   const ids = new IdTable();
   const far = 5_000_000_000;

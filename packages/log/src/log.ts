@@ -6,9 +6,11 @@
  * signatures. Nothing that is not covered by a durable commit is ever returned by anything here.
  */
 import type { CairnError, Hash } from "@cairnlog/core";
+import type { EntryFilter } from "@cairnlog/store";
 import type { AtRest, LogWatcher, OwnEvent, Scrubbing } from "./at-rest.ts";
 import type { EventBatch } from "./event-batch.ts";
 import type { ProvenEntries } from "./proven-entries.ts";
+import type { LogSources } from "./sources/log-sources.ts";
 import type { WitnessHealth } from "./witness-client.ts";
 
 /** A tree head under the log's signature. `note` is the signed note, verbatim. */
@@ -40,10 +42,36 @@ export interface Appended {
   inclusionProof(i: number): Promise<readonly Hash[]>;
 }
 
+/** A piece of a search. */
+export interface SearchedEntries {
+  /** So far the entries were read: up to, not including, this one. */
+  readonly to: number;
+  /** Those that match, of the entries since the piece before. */
+  readonly seqs: readonly number[];
+}
+
 export interface StoredEntry {
   readonly seq: number;
   /** The entry's bytes as hashed (without the leaf prefix). */
   readonly bytes: Uint8Array;
+}
+
+export interface PutBlob {
+  /** Lower-case hex. */
+  readonly sha256: string;
+  readonly byteLength: number;
+  /** False where the same blob was there already. */
+  readonly isNew: boolean;
+}
+
+export interface StoredBlob {
+  readonly sha256: string;
+  readonly byteLength: number;
+  /**
+   * Its bytes, to be read once. The last piece comes only after the hash of all of them was found right; of a damaged
+   * blob nobody gets the end: "unverified".
+   */
+  readonly chunks: AsyncGenerator<Uint8Array, void>;
 }
 
 /** A snapshot for health checks and metrics. */
@@ -91,6 +119,8 @@ export interface Log {
   /** Commit timings in milliseconds are reported here (metrics); may be set once. */
   onCommit: ((commit: CommitTiming) => void) | undefined;
 
+  /** Those who write here: heartbeats, silences, refusals, and what is missing from their numbers. */
+  readonly sources: LogSources;
   /** Who watches over its files: what it has to say is in `status`. May be set once. */
   watcher: LogWatcher | undefined;
   /** What should be on the medium right now, to compare it with. */
@@ -107,7 +137,7 @@ export interface Log {
    * with "overloaded" (retryAfterMs is set; nothing was recorded), "storage_full", "unavailable" (closing),
    * "tampered". Single events that can't be recorded are refusals in the result, not rejections. Where the log
    * requires its witnesses, resolves when a quorum has cosigned them; "unavailable" where that takes too long: they
-   * are recorded.
+   * are recorded. An event that names a blob which is not there is refused: "blob_missing".
    */
   append(batch: EventBatch, source: string): Promise<Appended>;
 
@@ -116,6 +146,28 @@ export interface Log {
    * several in flight: then reading, recording and syncing go on side by side. Batches keep their order.
    */
   appendNdjson(bytes: Uint8Array, source: string): Promise<Appended>;
+
+  /** A blob has at most so many bytes. */
+  readonly blobBytesMax: number;
+  /**
+   * Keeps a blob, durably by the time it resolves, and returns its SHA-256 in lower-case hex: the name by which events
+   * refer to it. The same bytes again succeed. They must not change meanwhile. "too_large", "storage_full";
+   * "unverified" where the blob was there before and has been damaged since. Nothing is ever deleted.
+   */
+  putBlob(bytes: Uint8Array): Promise<string>;
+  /**
+   * The same for one that arrives piece by piece and is never held whole. `byteLength`, if it is known, tells early
+   * that there is no room. "blob_mismatch" where the bytes have another hash; then nothing of them is left.
+   */
+  putBlobStream(
+    sha256: string,
+    chunks: AsyncIterable<Uint8Array>,
+    byteLength?: number,
+  ): Promise<PutBlob>;
+  /** Length in bytes of a blob that is durable; undefined where there is none. Its bytes are not looked at. */
+  blobByteLength(sha256: string): Promise<number | undefined>;
+  /** "not_found". */
+  readBlob(sha256: string): Promise<StoredBlob>;
 
   status(): LogStatus;
   /** The last durable commit's checkpoint, signed. */
@@ -132,6 +184,8 @@ export interface Log {
   entry(seq: number): Promise<StoredEntry>;
   /** Entries of [from, to), in order, `to` at most the durable size. Each is checked against its leaf hash. */
   entries(from: number, to: number): AsyncGenerator<StoredEntry>;
+  /** Which of the entries from `from` up to `to` match, piece by piece. As well verified as `entries`, and faster. */
+  search(from: number, to: number, filter: EntryFilter): AsyncGenerator<SearchedEntries>;
   /** First seq whose entry has `time` at or after `timeMs` (epoch milliseconds); the size if there is none. */
   seqAtTime(timeMs: number): Promise<number>;
   leafHash(seq: number): Promise<Hash>;

@@ -8,8 +8,9 @@ import {
   tileWidth,
   type Hash,
 } from "@cairnlog/core";
-import { bundleEntries } from "@cairnlog/store";
+import { bundleEntries, type EntryFilter } from "@cairnlog/store";
 import { atRestOf, type AtRest, type LogWatcher, type OwnEvent } from "./at-rest.ts";
+import type { Blobs } from "./blobs.ts";
 import type { Clock } from "./clock.ts";
 import type { EventBatch } from "./event-batch.ts";
 import type { History } from "./history.ts";
@@ -19,7 +20,10 @@ import type {
   CommitTiming,
   Log,
   LogStatus,
+  PutBlob,
+  SearchedEntries,
   SignedCheckpoint,
+  StoredBlob,
   StoredEntry,
 } from "./log.ts";
 import type { LogTree } from "./log-tree.ts";
@@ -29,6 +33,9 @@ import type { Publisher } from "./publisher.ts";
 import { readNdjsonBeside } from "./scan-thread.ts";
 import type { Sealer } from "./sealer.ts";
 import { ownEvent, systemSource } from "./system-events.ts";
+import type { LogSources } from "./sources/log-sources.ts";
+import type { SourceWatch } from "./sources/source-watch.ts";
+import type { Sources } from "./sources/sources.ts";
 import type { TailRoom } from "./tail-room.ts";
 import type { Writer } from "./writer.ts";
 
@@ -36,6 +43,9 @@ export interface OpenedLogParts {
   readonly settings: LogSettings;
   readonly tree: LogTree;
   readonly writer: Writer;
+  readonly sources: Sources;
+  readonly sourceWatch: SourceWatch;
+  readonly blobs: Blobs;
   readonly history: History;
   readonly publisher: Publisher;
   readonly sealer: Sealer;
@@ -69,6 +79,10 @@ export class OpenedLog implements Log {
     this.isPublic = isPublic;
   }
 
+  get sources(): LogSources {
+    return this.#parts.sourceWatch;
+  }
+
   get onCommit(): ((commit: CommitTiming) => void) | undefined {
     return this.#parts.writer.onCommit;
   }
@@ -80,6 +94,7 @@ export class OpenedLog implements Log {
   async append(batch: EventBatch, source: string): Promise<Appended> {
     checkSource(source, systemSource);
     this.#checkOpen();
+    if (batch.withBlobs.length > 0) await this.#parts.blobs.check(batch);
     return this.#append(batch, source);
   }
 
@@ -95,14 +110,39 @@ export class OpenedLog implements Log {
     checkSource(source, systemSource);
     this.#checkOpen();
     // A large batch is read by a thread, a small one at once: each waits for those before it, to keep the order.
-    const started = Promise.all([readNdjsonBeside(bytes), this.#lastRead]).then(([batch]) => ({
-      appended: this.#append(batch, source),
-    }));
+    const started = Promise.all([readNdjsonBeside(bytes), this.#lastRead]).then(async ([batch]) => {
+      if (batch.withBlobs.length > 0) await this.#parts.blobs.check(batch);
+      return { appended: this.#append(batch, source) };
+    });
     this.#lastRead = started.then(
       () => undefined,
       () => undefined,
     );
     return (await started).appended;
+  }
+
+  get blobBytesMax(): number {
+    return this.#parts.blobs.byteLengthMax;
+  }
+
+  putBlob(bytes: Uint8Array): Promise<string> {
+    return this.#parts.blobs.putBytes(bytes);
+  }
+
+  putBlobStream(
+    sha256: string,
+    chunks: AsyncIterable<Uint8Array>,
+    byteLength?: number,
+  ): Promise<PutBlob> {
+    return this.#parts.blobs.put(sha256, chunks, byteLength);
+  }
+
+  blobByteLength(sha256: string): Promise<number | undefined> {
+    return this.#parts.blobs.byteLength(sha256);
+  }
+
+  readBlob(sha256: string): Promise<StoredBlob> {
+    return this.#parts.blobs.read(sha256);
   }
 
   status(): LogStatus {
@@ -157,6 +197,12 @@ export class OpenedLog implements Log {
   async entry(seq: number): Promise<StoredEntry> {
     this.#checkSeq(seq);
     return this.#parts.history.entry(seq);
+  }
+
+  async *search(from: number, to: number, filter: EntryFilter): AsyncGenerator<SearchedEntries> {
+    this.#checkSize(to);
+    checkTreeSize(from, "seq");
+    yield* this.#parts.history.search(from, to, filter);
   }
 
   async *entries(from: number, to: number): AsyncGenerator<StoredEntry> {
@@ -260,7 +306,9 @@ export class OpenedLog implements Log {
 
   /** Stops everything at once, without a last word: for a log whose opening failed. */
   async abandon(): Promise<void> {
-    const { writer, publisher, sealer, tailRoom } = this.#parts;
+    const { writer, publisher, sealer, sources, tailRoom } = this.#parts;
+    sources.close();
+    await this.#parts.sourceWatch.close();
     publisher.close();
     this.#parts.witnesses?.stop(this.#closed());
     await publisher.settled();
@@ -279,7 +327,9 @@ export class OpenedLog implements Log {
     try {
       await this.#lastRead;
       this.#parts.witnesses?.close();
+      await this.#parts.sourceWatch.close();
       await writer.close();
+      this.#parts.sources.close();
       publisher.close();
       await this.#lastPublish();
       await publisher.settled();

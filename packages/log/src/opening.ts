@@ -34,14 +34,19 @@ import { generationSize, IdTable } from "./id-table.ts";
 import type { LogTree } from "./log-tree.ts";
 import { openSegmentReader } from "./segment-files.ts";
 import { recoverTail, type Recovered } from "./recovery.ts";
+import { OpenedStreams } from "./sources/opened-streams.ts";
+import { StreamReader } from "./sources/read-streams.ts";
 
 const segmentTileLevel = 2;
 const hashByteLength = 32;
+/** Files that are read at once: as many as Node has threads for. */
+const readAheadMax = 4;
 
 export interface Opened {
   readonly commit: Commit;
   readonly tree: LogTree;
   readonly ids: IdTable;
+  readonly streams: OpenedStreams;
   readonly recovered: Recovered;
 }
 
@@ -59,19 +64,23 @@ export async function openState(
   const commit = await newestCommit(store, sha256);
   const segments = await countSegments(store, commit);
   const last = await loadSealed(store, sha256, tree, segments);
-  const ids = new IdTable();
+  const ids = new IdTable(generationSize, sealedIdsMax(segments));
   await loadIds(store, sha256, idHasher, ids, segments);
-  const parts = { store, sha256, tree, ids, idHasher, commit, check, ...last };
+  const reader = new StreamReader();
+  const parts = { store, sha256, tree, ids, idHasher, streams: reader, commit, check, ...last };
   const recovered = await recoverTail(parts);
+  const streams = new OpenedStreams(store, sha256, segments);
+  await streams.take(store, reader);
   // Not before the sealed segments have proved to be those of the last commit.
   for (const { path, bytes } of last.remade) await store.put(path, bytes);
   await finishSealing(store, segments);
   // The record that was read may never have reached the medium (its sync may have failed). Before anything is said
   // about this size, it is recorded once more; where there is something to tell, by the commit that tells it.
-  if (recovered.rest !== undefined) return { commit, tree, ids, recovered };
+  const opened = { tree, ids, streams, recovered };
+  if (recovered.rest !== undefined) return { commit, ...opened };
   const again = { ...commit, number: commit.number + 1 };
   await store.commit(again);
-  return { commit: again, tree, ids, recovered };
+  return { commit: again, ...opened };
 }
 
 /** The newest commit. A log that has data but no commit was tampered with; one that has neither was just created. */
@@ -165,8 +174,9 @@ async function loadSealed(
     }
     if (tile === undefined) remade.push({ path, bytes: roots });
   }
-  for (let index = wholeTiles * bundleEntries; index < segments; index++) {
-    tree.appendSealed((await openSegment(store, sha256, index)).trailer.root);
+  const single = { from: wholeTiles * bundleEntries, to: segments };
+  for await (const segment of readAhead(single, (index) => openSegment(store, sha256, index))) {
+    tree.appendSealed(segment.trailer.root);
   }
   if (segments === 0) return { prev: genesisPrev(), lastTimeMs: 0, remade };
   const last = await lastSealedEntry(await openSegment(store, sha256, segments - 1), sha256);
@@ -223,10 +233,12 @@ async function loadIds(
   ids: IdTable,
   segments: number,
 ): Promise<void> {
-  const count = Math.min(segments, generationSize / segmentEntries);
-  for (let index = segments - count; index < segments; index++) {
-    const first = index * segmentEntries;
-    const bytes = await store.get(idSidecarPath(first));
+  const count = sealedIdsMax(segments) / segmentEntries;
+  const last = { from: segments - count, to: segments };
+  const read = (index: number): Promise<Uint8Array | undefined> =>
+    store.get(idSidecarPath(index * segmentEntries));
+  let first = last.from * segmentEntries;
+  for await (const bytes of readAhead(last, read)) {
     const idHashes =
       (bytes && readIdSidecar(sha256, first, bytes)) ??
       (await remakeIds(store, sha256, idHasher, first));
@@ -235,6 +247,30 @@ async function loadIds(
       const low = idHashes[2 * i + 1]!;
       if (high !== 0 || low !== 0) ids.insert(high, low, first + i);
     }
+    first += segmentEntries;
+  }
+}
+
+/** How many sealed entries' ids are loaded. */
+function sealedIdsMax(segments: number): number {
+  return Math.min(segments * segmentEntries, generationSize);
+}
+
+/** What `read` gives for each index, in order, while some of the next ones are on their way already. */
+async function* readAhead<T>(
+  { from, to }: { readonly from: number; readonly to: number },
+  read: (index: number) => Promise<T>,
+): AsyncGenerator<T> {
+  const pending: Promise<T>[] = [];
+  let next = from;
+  for (let index = from; index < to; index++) {
+    for (; next < to && next < index + readAheadMax; next++) {
+      const promise = read(next);
+      // If one before it fails, nobody waits for this one.
+      promise.catch(() => undefined);
+      pending.push(promise);
+    }
+    yield await pending.shift()!;
   }
 }
 

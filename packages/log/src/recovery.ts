@@ -33,6 +33,7 @@ import type { IdTable } from "./id-table.ts";
 import { findIdRange } from "./event-batch.ts";
 import type { LogTree } from "./log-tree.ts";
 import type { OpenSegment } from "./open-segment.ts";
+import type { StreamReader } from "./sources/read-streams.ts";
 import type { RecoveredRest } from "./system-events.ts";
 import { endOfBytes, tailFirsts, tailFrames, type TailFrame } from "./tail-scan.ts";
 
@@ -56,6 +57,8 @@ export interface RecoveryParts {
   readonly tree: LogTree;
   readonly ids: IdTable;
   readonly idHasher: IdHasher;
+  /** Reads every entry of the tail. */
+  readonly streams: StreamReader;
   readonly commit: Commit;
   /** Throws if the committed size can't be right. Called before anything is changed. */
   readonly check: (committedSize: number) => Promise<void>;
@@ -131,11 +134,15 @@ class Recovery {
 
   /** Takes one entry into the tree if it is the next one. Beyond the commit, the event is read strictly as well. */
   #take(frame: TailFrame, isCommitted: boolean): void {
-    const { sha256, tree, ids, idHasher } = this.#parts;
+    const { sha256, tree, ids, idHasher, streams } = this.#parts;
     const bytes = frame.bytes.subarray(frame.start, frame.end);
     const entry = this.#next(bytes, isCommitted);
     const leafHash = hashLeaf(sha256, bytes);
-    const id = findIdRange(bytes, entry.eventOffset, bytes.length - 1);
+    const from = entry.eventOffset;
+    const to = bytes.length - 1;
+    const id = findIdRange(bytes, from, to, (scanner) =>
+      streams.read(entry, scanner, bytes, from, to),
+    );
     let high = 0;
     let low = 0;
     if (id !== undefined) {

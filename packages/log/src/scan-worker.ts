@@ -14,7 +14,7 @@ port.on("message", ({ id, bytes }: ScanRequest) => {
     refusals.push({ i, code, message, place });
   }
   const { start, end, idStart, idEnd } = batch;
-  const { count, byteLength } = batch;
+  const { count, byteLength, withBlobs } = batch;
   const answer: ScanAnswer = {
     id,
     count,
@@ -25,7 +25,12 @@ port.on("message", ({ id, bytes }: ScanRequest) => {
     end,
     idStart,
     idEnd,
+    withBlobs,
+    numbered: batch.numbered?.parts(),
   };
-  const owned = [batch.bytes, start, end, idStart, idEnd].map((part) => part.buffer as ArrayBuffer);
+  const { streamOf, numbers, timesMs } = answer.numbered ?? {};
+  const owned = [batch.bytes, start, end, idStart, idEnd, streamOf, numbers, timesMs]
+    .filter((part) => part !== undefined)
+    .map((part) => part.buffer as ArrayBuffer);
   port.postMessage(answer, owned);
 });

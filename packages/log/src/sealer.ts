@@ -43,6 +43,8 @@ export interface SealerParts {
   durableSize(): number;
   /** Leaf hash of the entry before a segment that is about to be sealed. */
   prevOf(first: number): Promise<Hash>;
+  /** Makes what else is derived from a segment, durably. */
+  putDerived(first: number): Promise<void>;
   sealed(first: number): void;
   /** The tail is not what was committed. */
   tampered(error: CairnError): void;
@@ -141,6 +143,7 @@ export class Sealer {
       idSidecarPath(first),
       formatIdSidecar(crypto.sha256, first, segment.idHashes()),
     );
+    await this.#parts.putDerived(first);
     await this.#putTreeTiles(first + segmentEntries);
     tree.dropSealed(segment);
     this.segmentsSealed++;

@@ -13,6 +13,7 @@ import {
   verifyInclusion,
   type CairnErrorCode,
   type Hash,
+  type NamedBlob,
 } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import type { SimulatedDisk } from "@cairnlog/testing";
@@ -37,6 +38,8 @@ export interface Sent {
   /** Empty where it has none. */
   readonly id: string;
   readonly text: string;
+  /** What it names. */
+  readonly blob?: NamedBlob;
 }
 
 export class Ledger {
@@ -46,11 +49,17 @@ export class Ledger {
   readonly #byId = new Map<string, Acknowledged>();
   /** Texts that were refused, and so must never be in the log; and why. */
   readonly #refused = new Map<string, string>();
+  /** The blobs of acknowledged events. */
+  readonly #blobs = new Map<string, NamedBlob>();
   #publishedSize = 0;
   #acknowledgedSize = 0;
 
   get acknowledged(): number {
     return this.#bySeq.size;
+  }
+
+  get blobs(): number {
+    return this.#blobs.size;
   }
 
   /** The seqs of all acknowledged events. */
@@ -94,6 +103,7 @@ export class Ledger {
       assert.deepEqual(acknowledged, known ?? acknowledged, "one id, one event, one place");
     }
     this.#bySeq.set(seq, acknowledged);
+    if (sent.blob !== undefined) this.#blobs.set(sent.blob.sha256, sent.blob);
     for (const key of keys) this.#byId.set(key, acknowledged);
   }
 
@@ -114,6 +124,12 @@ export class Ledger {
     await this.checkpoints(log);
     for (const [seq, known] of this.#bySeq) {
       assert.equal(hex(await log.leafHash(seq)), known.leafHash, `entry ${seq} is what it was`);
+    }
+    for (const { sha256: digest, byteLength } of this.#blobs.values()) {
+      let count = 0;
+      // Reading verifies it.
+      for await (const piece of (await log.readBlob(digest)).chunks) count += piece.length;
+      assert.equal(count, byteLength, "the blob of an acknowledged event is there");
     }
   }
 

@@ -7,7 +7,14 @@
  * Deterministic: the disk, the clock, signatures and random bytes are simulated, and nothing runs on another thread.
  */
 import assert from "node:assert/strict";
-import { isCairnError, parseEntryBundle, utf8, verifyInclusion } from "@cairnlog/core";
+import {
+  hex,
+  isCairnError,
+  parseEntryBundle,
+  utf8,
+  verifyInclusion,
+  type NamedBlob,
+} from "@cairnlog/core";
 import { filesStore, processLock, type Store } from "@cairnlog/store";
 import { ManualClock, SimulatedDisk, type SeededRandom } from "@cairnlog/testing";
 import { readNdjson } from "./event-batch.ts";
@@ -39,6 +46,7 @@ export interface History {
   readonly refusedOpenings: number;
   readonly recovered: number;
   readonly sealed: number;
+  readonly blobs: number;
 }
 
 export async function simulate(
@@ -105,7 +113,7 @@ class Simulation {
     const livesMax = this.#soundTo > 0 ? 2 : 4;
     for (let lives = 1 + this.#random.below(livesMax); lives > 0; lives--) await this.#life();
     await this.#judge();
-    return { ...this.#history, acknowledged: this.#ledger.acknowledged };
+    return { ...this.#history, acknowledged: this.#ledger.acknowledged, blobs: this.#ledger.blobs };
   }
 
   async #life(): Promise<void> {
@@ -196,7 +204,10 @@ class Simulation {
   async #write(log: Log, random: SeededRandom): Promise<void> {
     const source = random.pick(["api", "db"]);
     for (let batches = 1 + random.below(5); batches > 0; batches--) {
-      const events = Array.from({ length: 1 + random.below(5) }, () => this.#event(source, random));
+      const blob = random.chance(0.1) ? await this.#putBlob(log, random) : undefined;
+      const events = Array.from({ length: 1 + random.below(5) }, (_, i) =>
+        this.#event(source, random, i === 0 ? blob : undefined),
+      );
       const batch = readNdjson(utf8(events.map(({ text }) => `${text}\n`).join("")));
       try {
         await this.#ledger.answer(log, events, await log.append(batch, source));
@@ -212,6 +223,14 @@ class Simulation {
     }
   }
 
+  /** One of few blobs, so that several put the same; often one that could not be put. */
+  async #putBlob(log: Log, random: SeededRandom): Promise<NamedBlob> {
+    const bytes = utf8(`blob ${random.below(8)} `.repeat(1 + random.below(200)));
+    const sha256 = hex(simulatedCrypto.sha256(bytes));
+    if (random.chance(0.9)) await this.#tolerating(() => log.putBlob(bytes));
+    return { sha256, byteLength: bytes.length };
+  }
+
   /** "Nothing of this was recorded": what was sent for the first time must never appear. */
   #forget(events: readonly Sent[]): void {
     for (const event of events) {
@@ -224,7 +243,7 @@ class Simulation {
   }
 
   /** A new event, one that was sent before, another one under an id that was sent, or one that is no event. */
-  #event(source: string, random: SeededRandom): Sent {
+  #event(source: string, random: SeededRandom, blob?: NamedBlob): Sent {
     const n = this.#sentCount++;
     const kind = random.below(20);
     const earlier = this.#sent.length > 0 ? random.pick(this.#sent) : undefined;
@@ -239,7 +258,9 @@ class Simulation {
     const idMember = id === "" ? "" : `"id":"${id}",`;
     const pad = "x".repeat(random.chance(0.02) ? 30_000 : random.below(120));
     const head = `{${idMember}"type":"a.b","actor":{"id":"c"},"action":"d"`;
-    const sent = { source, id, text: `${head},"details":{"n":${n},"pad":"${pad}"}}` };
+    const blobs = blob === undefined ? "" : `"blobs":${JSON.stringify([blob])},`;
+    const text = `${head},${blobs}"details":{"n":${n},"pad":"${pad}"}}`;
+    const sent = { source, id, text, ...(blob && { blob }) };
     // Without an id, sending it again is another event: the ledger knows its text at two places then.
     if (id !== "") this.#sent.push(sent);
     return sent;

@@ -82,16 +82,19 @@ export function clockStepped(stepMs: number): Uint8Array {
 
 export interface SourceConflict {
   readonly source: string;
-  readonly id: string;
-  /** The entry that has the id. */
+  /** What is taken: an id, or a number of a stream. */
+  readonly id?: string;
+  readonly stream?: string;
+  readonly number?: number;
+  /** The entry that has it. */
   readonly seq: number;
   /** SHA-256 of the refused event's bytes. */
   readonly refused: Hash;
 }
 
 /**
- * Somebody sent another event under an id that is taken. Without this entry, knowing an id would be enough to swallow
- * an event.
+ * Somebody sent another event under an id or a number that is taken. Without this entry, knowing one would be enough to
+ * swallow an event.
  */
 export function sourceConflict(conflict: SourceConflict): Uint8Array {
   return systemEvent("source.conflict", "refuse", {

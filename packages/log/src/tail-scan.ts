@@ -8,6 +8,7 @@ import { findTailFirst, type LogReader } from "@cairnlog/store";
 const chunkLength = 1024 * 1024;
 const framingByteLength = 2;
 const entryByteLengthMax = 65_535;
+const zeros = Buffer.alloc(4096);
 
 /** One frame: the entry is `bytes` from `start` to `end`; its length field is at `offset` of the file. */
 export interface TailFrame {
@@ -55,11 +56,20 @@ export async function endOfBytes(reader: LogReader, path: string, from: number):
   for (let at = from; ; at += chunkLength) {
     const bytes = await reader.read(path, at, chunkLength);
     if (bytes === undefined) return end;
-    let last = bytes.length;
-    while (last > 0 && bytes[last - 1] === 0) last--;
+    const last = endOfChunk(bytes);
     if (last > 0) end = at + last;
     if (bytes.length < chunkLength) return end;
   }
+}
+
+/** Where the last byte that is not zero lies, plus one; 0 where there is none. Zeros are passed over block by block. */
+function endOfChunk(bytes: Uint8Array): number {
+  let last = bytes.length;
+  while (last >= zeros.length && zeros.equals(bytes.subarray(last - zeros.length, last))) {
+    last -= zeros.length;
+  }
+  while (last > 0 && bytes[last - 1] === 0) last--;
+  return last;
 }
 
 /** The first seqs of the tail files, in order. */

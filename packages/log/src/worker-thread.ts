@@ -10,7 +10,7 @@ import { CairnError } from "@cairnlog/core";
 
 const idleMs = 10_000;
 /** What they allocate dies young: a small nursery keeps the process small, at no cost that could be measured. */
-const resourceLimits = { maxYoungGenerationSizeMb: 8 };
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 
 export interface TaskMessage {
   readonly id: number;

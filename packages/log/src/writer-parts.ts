@@ -6,6 +6,7 @@ import type { CommitBuilder } from "./commit-builder.ts";
 import type { Duplicates } from "./duplicates.ts";
 import type { IdTable } from "./id-table.ts";
 import type { LogTree } from "./log-tree.ts";
+import type { Sources } from "./sources/sources.ts";
 import type { TailRoom } from "./tail-room.ts";
 
 export interface WriterLimits {
@@ -31,6 +32,8 @@ export interface WriterParts {
   readonly ids: IdTable;
   readonly idHasher: IdHasher;
   readonly duplicates: Duplicates;
+  /** Who writes here, and what is missing from it. */
+  readonly sources: Sources;
   readonly tailRoom: TailRoom;
   readonly clock: Clock;
   readonly limits: WriterLimits;

@@ -13,11 +13,12 @@
  * (recovery) is the only way on.
  */
 import { CairnError, formatLogTime, headByteLengthMax, isCairnError } from "@cairnlog/core";
-import type { Commit } from "@cairnlog/store";
+import { noteBuffers, type Commit } from "@cairnlog/store";
 import { AppendQueue, type Pending } from "./append-queue.ts";
 import { AppendResult } from "./appended.ts";
 import type { EventBatch } from "./event-batch.ts";
 import type { Appended, CommitTiming, LogCounters, SignedCheckpoint } from "./log.ts";
+import type { StreamState } from "./sources/stream-state.ts";
 import { clockStepped, systemSource } from "./system-events.ts";
 import type { WriterParts } from "./writer-parts.ts";
 
@@ -116,14 +117,14 @@ export class Writer {
         candidates: [],
         known: undefined,
       });
-      this.#wake();
+      this.wake();
     });
   }
 
   /** Queues one of the log's own events, to be recorded with the next commit. */
   appendSystem(event: Uint8Array): void {
     this.#systemEvents.push(event);
-    this.#wake();
+    this.wake();
   }
 
   /** The same; resolves when it is durable, rejects where the log can no longer record it. */
@@ -183,16 +184,19 @@ export class Writer {
     return tailRoom.shortage();
   }
 
-  #wake(): void {
+  /** Makes it look whether there is something to commit. */
+  wake(): void {
     if (this.#running !== undefined || this.#failure !== undefined) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
-      if (this.#hasWork()) this.#wake();
+      if (this.#hasWork()) this.wake();
     });
   }
 
   #hasWork(): boolean {
-    return this.#failure === undefined && (!this.#queue.isEmpty || this.#systemEvents.length > 0);
+    if (this.#failure !== undefined) return false;
+    if (!this.#queue.isEmpty || this.#systemEvents.length > 0) return true;
+    return this.#parts.sources.hasNews;
   }
 
   async #run(): Promise<void> {
@@ -213,13 +217,14 @@ export class Writer {
     builder.begin(formatLogTime(this.#commitTime()));
     this.#renderSystemEvents();
     const finished = this.#queue.takeWhile((pending) => this.#renderBatch(pending));
+    this.#parts.sources.settle();
     if (builder.entries === 0 && finished.length === 0) {
-      await this.#waitForRoom();
+      await this.#waitForWhatIsMissing();
       return;
     }
     const rendered = clock.monotonic();
     try {
-      if (builder.entries > 0) await this.#makeDurable();
+      if (builder.entries > 0) await this.#makeDurable(finished.length > 1);
     } catch (cause) {
       // Not one of ours: an invariant is broken. Nobody catches that, the process stops.
       if (!isCairnError(cause)) throw cause;
@@ -237,6 +242,8 @@ export class Writer {
     });
     for (const pending of finished) this.#answer(pending);
     for (const tell of told) tell();
+    // The bodies that the events came in, and the pieces that they were read in.
+    noteBuffers(2 * builder.byteLength);
     if (builder.entries > 0) this.#parts.committed();
   }
 
@@ -261,12 +268,35 @@ export class Writer {
     for (const event of this.#systemEvents.splice(0)) {
       this.#parts.builder.append(systemSource, event, 0, event.length, 0, 0);
     }
+    const { builder, sources, tailRoom, tree } = this.#parts;
+    sources.render((event) => {
+      if (!tailRoom.hasRoomFor(entryOverheadMax + event.length)) return undefined;
+      const seq = tree.size;
+      builder.append(systemSource, event, 0, event.length, 0, 0);
+      return seq;
+    });
   }
 
-  /** Nothing of the queue fits into what is allocated: waits until it does, or refuses what waits. */
-  async #waitForRoom(): Promise<void> {
-    const shortage = await this.#parts.tailRoom.grown();
-    if (shortage === undefined) return;
+  /**
+   * Nothing of the queue could be taken: it does not fit into what is allocated, or what is known of a stream is not in
+   * memory. Waits for it, or refuses what waits.
+   */
+  async #waitForWhatIsMissing(): Promise<void> {
+    const { sources, tailRoom } = this.#parts;
+    if (this.#queue.isEmpty) return;
+    let refusal: CairnError | undefined;
+    if (sources.isWanting) {
+      try {
+        await sources.load();
+      } catch (cause) {
+        if (!isCairnError(cause)) throw cause;
+        refusal = cause;
+      }
+    } else refusal = await tailRoom.grown();
+    if (refusal !== undefined) this.#refuseWaiting(refusal);
+  }
+
+  #refuseWaiting(shortage: CairnError): void {
     for (const pending of this.#queue.drain()) {
       const { batch, result } = pending;
       // Events of the batch that are recorded already stay recorded: only the others are refused.
@@ -280,40 +310,73 @@ export class Writer {
 
   /** True if the whole batch was rendered. */
   #renderBatch(pending: Pending): boolean {
-    const { builder, ids, idHasher, limits, tree, tailRoom } = this.#parts;
-    const { batch, source, sourceSeed, result, known } = pending;
+    const { builder, idHasher, limits, tree, tailRoom, sources } = this.#parts;
+    const { batch, source, result } = pending;
+    const { numbered } = batch;
+    const states = numbered && sources.resolve(source, numbered.streams);
+    if (numbered !== undefined && states === undefined) return false;
+    const from = tree.size;
+    let isDone = true;
     for (; pending.next < batch.count; pending.next++) {
-      if (builder.byteLength >= limits.commitBytesMax) return false;
       const i = pending.next;
       if (!this.#queue.isDue(pending, i)) continue;
       const start = batch.start[i]!;
       const end = batch.end[i]!;
-      if (!tailRoom.hasRoomFor(entryOverheadMax + end - start)) return false;
+      isDone =
+        builder.byteLength < limits.commitBytesMax &&
+        tailRoom.hasRoomFor(entryOverheadMax + end - start);
+      if (!isDone) break;
       this.#queue.took(pending, i);
-      let high = 0;
-      let low = 0;
-      if (batch.idEnd[i] !== 0) {
-        idHasher.hash(sourceSeed, batch.bytes, batch.idStart[i]!, batch.idEnd[i]!);
-        high = idHasher.high;
-        low = idHasher.low;
-        const seq = known === undefined ? ids.find(high, low) : -1;
-        if (seq >= 0) {
-          pending.candidates.push({ i, seq });
-          continue;
-        }
-        ids.insert(high, low, tree.size);
-      }
+      const streamAt = numbered === undefined ? 0 : numbered.streamOf[i]!;
+      const state = streamAt === 0 ? undefined : states![streamAt - 1];
+      if (!this.#isNew(pending, i, state)) continue;
       const seq = tree.size;
+      const high = batch.idEnd[i] === 0 ? 0 : idHasher.high;
+      const low = batch.idEnd[i] === 0 ? 0 : idHasher.low;
       result.recorded(i, seq, builder.append(source, batch.bytes, start, end, high, low));
+      if (state !== undefined) sources.take(state, numbered!, i, seq);
     }
+    if (tree.size > from) sources.spoke(source, from, tree.size - from, this.#lastTimeMs);
+    return isDone;
+  }
+
+  /**
+   * Whether neither id nor number of event `i` was seen: then its id is remembered, and its hash is the hasher's last.
+   * Else the event is a candidate for a duplicate.
+   */
+  #isNew(pending: Pending, i: number, state: StreamState | undefined): boolean {
+    const { ids, idHasher, sources, tree } = this.#parts;
+    const { batch, source, sourceSeed, candidates, known } = pending;
+    const hasId = batch.idEnd[i] !== 0;
+    if (hasId) {
+      idHasher.hash(sourceSeed, batch.bytes, batch.idStart[i]!, batch.idEnd[i]!);
+      const seq = known === undefined ? ids.find(idHasher.high, idHasher.low) : -1;
+      if (seq >= 0) {
+        candidates.push({ i, seq });
+        return false;
+      }
+    }
+    if (state !== undefined) {
+      const number = batch.numbered!.numbers[i]!;
+      // What was compared and found new may have been recorded since, by another batch.
+      const isSeen =
+        state.hasSeen(number) &&
+        (known === undefined || sources.findOpen(source, state.stream, number) >= 0);
+      if (isSeen) {
+        candidates.push({ i, seq: -1 });
+        return false;
+      }
+    }
+    if (hasId) ids.insert(idHasher.high, idHasher.low, tree.size);
     return true;
   }
 
-  async #makeDurable(): Promise<void> {
+  /** `isBusy`: several wait for it, and while it lasts more of them will come. */
+  async #makeDurable(isBusy: boolean): Promise<void> {
     const { builder, store, tree, sign } = this.#parts;
     const size = tree.size;
     const parts = builder.tailParts();
-    const appended = store.appendTail(parts);
+    const appended = store.appendTail(parts, isBusy);
     // Where the syncs of a slow medium are left to other threads, the tree is hashed meanwhile.
     const root = tree.at(size).root();
     await appended;
@@ -322,7 +385,7 @@ export class Writer {
     const tailOffset = last.offset + last.bytes.length;
     // And so is the signature made.
     const commit: Commit = { number, size, root, tailFirst: last.first, tailOffset };
-    const recorded = store.commit(commit);
+    const recorded = store.commit(commit, isBusy);
     const [note] = await Promise.all([sign(size, root), recorded]);
     this.#commit = commit;
     this.#durable = { size, root, note };
@@ -348,11 +411,11 @@ export class Writer {
     let told: Promise<void> | undefined;
     try {
       for (const { i, seq } of pending.candidates.splice(0)) {
-        const verdict = await duplicates.compare(batch, i, source, seq);
+        const verdict = await duplicates.judge(batch, i, source, seq);
         if (verdict.kind === "new") isNew.add(i);
         else if (verdict.kind === "duplicate") {
           this.#counters.duplicates++;
-          result.duplicate(i, seq, verdict.leafHash);
+          result.duplicate(i, verdict.seq, verdict.leafHash);
         } else {
           // Nothing is told any more once the writer has failed.
           if (this.#failure !== undefined) throw this.#failure;
@@ -380,7 +443,7 @@ export class Writer {
     pending.known = isNew;
     pending.next = 0;
     this.#queue.push(pending);
-    this.#wake();
+    this.wake();
   }
 }
 

@@ -12,7 +12,7 @@
  * Beyond the durable entries the log may be writing. While it is not, there is nothing but zeros.
  */
 import { hash } from "node:crypto";
-import { hashByteLength, hashLeaf, hex, isSameBytes } from "@cairnlog/core";
+import { hashByteLength, hashFramedEntryInto, hex, isSameBytes } from "@cairnlog/core";
 import type { AtRest, RestingTail } from "@cairnlog/log";
 import { segmentEntries, tailPath } from "@cairnlog/store";
 import { damaged, refused, sound, unsettled } from "./damage.ts";
@@ -28,6 +28,8 @@ const provenAtOnceMax = 2048;
 /** Leaf hashes are asked for in runs of this many. */
 const leavesAtOnce = 8192;
 const zeros = new Uint8Array(chunkByteLength);
+/** The leaf hash that was computed last. */
+const leaf = new Uint8Array(hashByteLength);
 
 /** What to look at: everything; or, of a tail that is being written, only what is new. */
 export type TailCheck = "whole" | "again" | "new";
@@ -107,7 +109,7 @@ export class TailMemory {
   #isKnown(file: FileBytes, i: number): boolean {
     const { end, sha256 } = this.#pieces[i]!;
     const begin = i * pieceByteLength;
-    return hash("sha256", file.at(begin, end - begin), "hex") === sha256;
+    return hash("sha256", file.glance(begin, end - begin), "hex") === sha256;
   }
 
   /** Gets to know the pieces up to `byteLength`, at most `max` bytes of them. */
@@ -116,7 +118,7 @@ export class TailMemory {
     if (this.byteLength % pieceByteLength !== 0) this.#pieces.pop();
     const until = Math.min(byteLength, this.byteLength + max);
     for (let at = this.byteLength; at < until; at += chunkByteLength) {
-      const chunk = file.at(at, Math.min(chunkByteLength, until - at));
+      const chunk = file.glance(at, Math.min(chunkByteLength, until - at));
       for (let begin = 0; begin < chunk.length; begin += pieceByteLength) {
         const piece = chunk.subarray(begin, begin + pieceByteLength);
         const end = at + begin + piece.length;
@@ -163,23 +165,26 @@ export class TailMemory {
     for (let leafAt = 0; leafAt < leaves.length; leafAt += hashByteLength) {
       let at = begin - chunkAt;
       if (at + framingByteLength + lengthAt(chunk, at) > chunk.length) {
-        chunk = file.at(begin, chunkByteLength);
+        chunk = file.glance(begin, chunkByteLength);
         chunkAt = begin;
         at = 0;
       }
       const length = lengthAt(chunk, at);
       const end = at + framingByteLength + length;
       const expected = leaves.subarray(leafAt, leafAt + hashByteLength);
-      const place = { seq: this.first + count, byte: begin, isVital: true };
-      const more = { ...place, expected: hex(expected), byteLength: file.byteLength };
+      // Made only where something is wrong: this runs for every entry that is written.
+      const more = (): { seq: number; byte: number; expected: string; byteLength: number } => ({
+        ...{ seq: this.first + count, byte: begin, byteLength: file.byteLength },
+        expected: hex(expected),
+      });
       if (length === 0 || end > chunk.length || begin + end - at > tail.byteLength) {
         const what = "the entry is gone, or its length is not what was written";
-        return damaged(this.path, what, more);
+        return damaged(this.path, what, { ...more(), isVital: true });
       }
-      const leaf = hashLeaf(context.crypto.sha256, chunk.subarray(at + framingByteLength, end));
+      hashFramedEntryInto(context.crypto.sha256, chunk, at, length, leaf);
       if (!isSameBytes(leaf, expected)) {
         const what = "the entry is not the one that was committed";
-        return damaged(this.path, what, { ...more, found: hex(leaf) });
+        return damaged(this.path, what, { ...more(), isVital: true, found: hex(leaf) });
       }
       count++;
       begin += framingByteLength + length;
@@ -197,7 +202,7 @@ export class TailMemory {
     const isQuiet = before.isIdle && this.#tailIn(before).count === tail.count;
     if (!isQuiet || tail.count === segmentEntries) return undefined;
     for (let at = tail.byteLength; at < file.byteLength; at += chunkByteLength) {
-      const bytes = file.at(at, chunkByteLength);
+      const bytes = file.glance(at, chunkByteLength);
       if (Buffer.compare(bytes, zeros.subarray(0, bytes.length)) === 0) continue;
       const after = await context.resting.atRest();
       if (!after.isIdle || after.commit.number !== before.commit.number) return undefined;

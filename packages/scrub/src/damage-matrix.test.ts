@@ -5,6 +5,7 @@
  * undone, looked at again. The looks are called by the test; the clock is wound by hand.
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import {
   appendFileSync,
   copyFileSync,
@@ -21,7 +22,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { isCairnError } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
-import { SegmentReader } from "@cairnlog/store";
+import { blobPath, SegmentReader } from "@cairnlog/store";
+import { SeededRandom } from "@cairnlog/testing";
 import { FileBytes } from "./file-bytes.ts";
 import {
   append,
@@ -38,7 +40,9 @@ import type { Found } from "./log-watch.ts";
 const sealed = "sealed/0000000000000000";
 const tail = "tail/0000000000065536";
 const ids = "index/ids/0000000000000000";
-const fixed = [sealed, ids, "log.json", "keys/ed25519.pem", "keys/ml-dsa-44.pem"];
+const content = new SeededRandom(1).bytes(1000);
+const blob = blobPath(createHash("sha256").update(content).digest("hex"));
+const fixed = [sealed, ids, blob, "log.json", "keys/ed25519.pem", "keys/ml-dsa-44.pem"];
 const files = [...fixed, tail, "commits", "checkpoint"];
 const vital = ["keys/ed25519.pem", "keys/ml-dsa-44.pem", tail, "commits"];
 
@@ -47,6 +51,7 @@ let watched: WatchedLog;
 before(async () => {
   watched = await openWatched(await makeLog(66_100));
   await append(watched.log, 66_100, 50);
+  await watched.log.putBlob(content);
   await watched.log.publish();
   await watched.watch.look();
   await pass(watched.watch);
@@ -111,7 +116,7 @@ describe("damage matrix", () => {
     });
   }
 
-  for (const path of [sealed, ids, "log.json", "keys/ed25519.pem", "checkpoint"]) {
+  for (const path of [sealed, ids, blob, "log.json", "keys/ed25519.pem", "checkpoint"]) {
     it(`${path}: bytes behind its end`, async () => {
       const { byteLength } = readFileSync(join(watched.folder, path));
       const { damage } = await tried(path, (full) => appendFileSync(full, "x"));
@@ -225,6 +230,17 @@ describe("damage matrix", () => {
     renameSync(`${full}.away`, full);
     await watch.look();
     assert.equal(reports.mendedPaths.at(-1), "LOCK");
+  });
+
+  it("a blob with other bytes than its name says, which was never seen before", async () => {
+    const { folder, watch, reports } = watched;
+    const already = reports.found.length;
+    const planted = blob.replace(/.$/, (digit) => (digit === "0" ? "1" : "0"));
+    writeFileSync(join(folder, planted), content);
+    await watch.look();
+    await pass(watch);
+    assert.equal(reports.found[already]?.damage.path, planted);
+    rmSync(join(folder, planted));
   });
 
   it("a sealed file where the log has none", async () => {

@@ -16,20 +16,26 @@ import { lockPath } from "./file-kinds.ts";
 
 const pageByteLength = 4096;
 const chunkByteLength = 1024 * 1024;
-/** Files up to this length are read once and held; of longer ones each piece is read as it is asked for. */
-const heldByteLengthMax = 64 * 1024 * 1024;
+/**
+ * Files up to this length are read once and held, which most sealed ones are; of longer ones, as tails are, each piece is
+ * read as it is asked for.
+ */
+const heldByteLengthMax = 16 * 1024 * 1024;
 
 /** A buffer for direct reads: memory that the system takes for them. */
 class AlignedBuffer {
   readonly #memory = new Uint8Array(chunkByteLength + pageByteLength);
   #at: number | undefined;
 
-  /** Fills the buffer from `offset`, a multiple of a page; undefined where direct reads do not work. */
-  read(descriptor: number, offset: number): Uint8Array | undefined {
-    if (this.#at !== undefined) return this.#readAt(this.#at, descriptor, offset);
+  /**
+   * Up to `length` bytes, at most a chunk, from `offset`, both multiples of a page; undefined where direct reads do not
+   * work.
+   */
+  read(descriptor: number, offset: number, length: number): Uint8Array | undefined {
+    if (this.#at !== undefined) return this.#readAt(this.#at, descriptor, offset, length);
     // Typed arrays begin at multiples of 8 or 16 bytes.
     for (let at = 0; at < pageByteLength; at += 8) {
-      const bytes = this.#readAt(at, descriptor, offset);
+      const bytes = this.#readAt(at, descriptor, offset, length);
       if (bytes === undefined) continue;
       this.#at = at;
       return bytes;
@@ -37,9 +43,9 @@ class AlignedBuffer {
     return undefined;
   }
 
-  #readAt(at: number, descriptor: number, offset: number): Uint8Array | undefined {
+  #readAt(at: number, descriptor: number, offset: number, length: number): Uint8Array | undefined {
     try {
-      const count = fs.readSync(descriptor, this.#memory, at, chunkByteLength, offset);
+      const count = fs.readSync(descriptor, this.#memory, at, length, offset);
       return this.#memory.subarray(at, at + count);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EINVAL") return undefined;
@@ -49,6 +55,8 @@ class AlignedBuffer {
 }
 
 const aligned = new AlignedBuffer();
+/** What was glanced at last. */
+const glanced = new Uint8Array(chunkByteLength);
 /** Whether direct reads have worked so far: undefined until one was tried. */
 let isDirectKnown: boolean | undefined;
 
@@ -68,12 +76,20 @@ export class FileBytes implements SegmentSource {
   readonly byteLength: number;
   readonly #descriptor: number;
   readonly #held: Uint8Array | undefined;
+  /** The whole path of a file that is read past the page cache piece by piece. */
+  readonly #direct: string | undefined;
 
-  private constructor(path: string, descriptor: number, length: number, held?: Uint8Array) {
+  private constructor(
+    path: string,
+    descriptor: number,
+    length: number,
+    how: { readonly held?: Uint8Array; readonly direct?: string } = {},
+  ) {
     this.path = path;
     this.byteLength = length;
     this.#descriptor = descriptor;
-    this.#held = held;
+    this.#held = how.held;
+    this.#direct = how.direct;
   }
 
   /** Undefined where there is no such file. "unavailable" where the system will not read it. */
@@ -86,13 +102,13 @@ export class FileBytes implements SegmentSource {
         if (!stats.isFile()) throw new CairnError("unverified", `${path} is no regular file`);
         if (mode !== "live") fs.fdatasyncSync(descriptor);
         const { size } = stats;
-        if (size > heldByteLengthMax || mode === "live")
-          return new FileBytes(path, descriptor, size);
+        const direct = mode === "direct" ? `${location}/${path}` : undefined;
+        if (size > heldByteLengthMax || mode === "live") {
+          return new FileBytes(path, descriptor, size, direct === undefined ? {} : { direct });
+        }
         const held =
-          mode === "direct"
-            ? readDirect(`${location}/${path}`, size)
-            : readRange(descriptor, 0, size);
-        return new FileBytes(path, descriptor, held.length, held);
+          direct === undefined ? readRange(descriptor, 0, size) : readDirect(direct, 0, size);
+        return new FileBytes(path, descriptor, held.length, { held });
       } catch (error) {
         fs.closeSync(descriptor);
         throw error;
@@ -108,7 +124,22 @@ export class FileBytes implements SegmentSource {
   at(offset: number, length: number): Uint8Array {
     if (this.#held !== undefined) return this.#held.subarray(offset, offset + length);
     const rest = Math.max(0, Math.min(length, this.byteLength - offset));
-    return reporting(this.path, () => readRange(this.#descriptor, offset, rest))!;
+    const direct = this.#direct;
+    return reporting(this.path, () =>
+      direct === undefined
+        ? readRange(this.#descriptor, offset, rest)
+        : readDirect(direct, offset, rest),
+    )!;
+  }
+
+  /**
+   * The same, at most a chunk of it, for a caller who is done with the bytes before anybody asks for others: where the
+   * file is not held they lie in memory that is used again. A new piece of memory each time costs as much as hashing it.
+   */
+  glance(offset: number, length: number): Uint8Array {
+    if (this.#held !== undefined || this.#direct !== undefined) return this.at(offset, length);
+    const rest = Math.max(0, Math.min(length, this.byteLength - offset, chunkByteLength));
+    return reporting(this.path, () => fill(this.#descriptor, offset, glanced.subarray(0, rest)))!;
   }
 
   /** SHA-256 of the whole file, hexadecimal. */
@@ -116,7 +147,7 @@ export class FileBytes implements SegmentSource {
     if (this.#held !== undefined) return hash("sha256", this.#held, "hex");
     const digest = createHash("sha256");
     for (let at = 0; at < this.byteLength; at += chunkByteLength) {
-      digest.update(this.at(at, chunkByteLength));
+      digest.update(this.glance(at, chunkByteLength));
     }
     return digest.digest("hex");
   }
@@ -142,8 +173,8 @@ export async function withFileBytes<T>(
   }
 }
 
-/** Reads `length` bytes past the page cache; through it where the system does not let us. */
-function readDirect(full: string, length: number): Uint8Array {
+/** Reads `length` bytes from `offset` past the page cache; through it where the system does not let us. */
+function readDirect(full: string, offset: number, length: number): Uint8Array {
   const into = new Uint8Array(length);
   let filled = 0;
   let descriptor: number | undefined;
@@ -151,11 +182,15 @@ function readDirect(full: string, length: number): Uint8Array {
     if (isDirectKnown !== false) {
       descriptor = fs.openSync(full, fs.constants.O_DIRECT ?? fs.constants.O_RDONLY);
       while (filled < length) {
-        const bytes = aligned.read(descriptor, filled);
-        if (bytes === undefined) break;
-        into.set(bytes.subarray(0, length - filled), filled);
-        filled += bytes.length;
-        if (bytes.length < chunkByteLength) break;
+        // Whole pages: what lies before `offset` in the first of them is not asked for.
+        const before = (offset + filled) % pageByteLength;
+        const pages = Math.ceil((before + length - filled) / pageByteLength) * pageByteLength;
+        const wanted = Math.min(pages, chunkByteLength);
+        const bytes = aligned.read(descriptor, offset + filled - before, wanted);
+        if (bytes === undefined || bytes.length <= before) break;
+        into.set(bytes.subarray(before, before + length - filled), filled);
+        filled += Math.min(bytes.length - before, length - filled);
+        if (bytes.length < wanted) break;
       }
       isDirectKnown ??=
         length === 0 ? undefined : filled > 0 && fs.constants.O_DIRECT !== undefined;
@@ -170,7 +205,7 @@ function readDirect(full: string, length: number): Uint8Array {
   if (filled >= length) return into;
   const plain = fs.openSync(full, "r");
   try {
-    const rest = readRange(plain, filled, length - filled);
+    const rest = readRange(plain, offset + filled, length - filled);
     into.set(rest, filled);
     return into.subarray(0, filled + rest.length);
   } finally {
@@ -179,14 +214,19 @@ function readDirect(full: string, length: number): Uint8Array {
 }
 
 function readRange(descriptor: number, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+  return fill(descriptor, offset, new Uint8Array(length));
+}
+
+/** Reads as much as there is and `bytes` has room for. */
+function fill(descriptor: number, offset: number, bytes: Uint8Array): Uint8Array {
   let filled = 0;
-  while (filled < length) {
-    const count = fs.readSync(descriptor, bytes, filled, length - filled, offset + filled);
+  while (filled < bytes.length) {
+    const rest = bytes.length - filled;
+    const count = fs.readSync(descriptor, bytes, filled, rest, offset + filled);
     if (count === 0) break;
     filled += count;
   }
-  return filled === length ? bytes : bytes.subarray(0, filled);
+  return bytes.subarray(0, filled);
 }
 
 function reporting<T>(path: string, work: () => T): T | undefined {

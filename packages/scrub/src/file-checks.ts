@@ -44,6 +44,9 @@ export class FileChecks {
         return this.#sealed(context, file.first, known);
       case "ids":
         return this.#ids(context, file.first, path, known);
+      case "streams":
+        // Whoever reads it compares what it says with the entries: what is asked here is that nobody changes it.
+        return checkFixed(context, path, known, false);
       case "tile":
         return checkTile(context, file.level, file.index, path, known);
       case "tail":
@@ -57,6 +60,9 @@ export class FileChecks {
         return checkFixed(context, path, known, false);
       case "key":
         return checkFixed(context, path, known, true);
+      case "blob":
+        // Its name is the hash that it must have, whether or not it was seen before.
+        return checkFixed(context, path, file.sha256, false);
       case "lock":
         return this.#lock();
       case "other":

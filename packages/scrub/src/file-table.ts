@@ -27,6 +27,7 @@ const depthMax = 3;
 interface Folder {
   stamp: Stamp;
   readonly files: Set<string>;
+  readonly folders: Set<string>;
 }
 
 export class FileTable {
@@ -103,7 +104,7 @@ export class FileTable {
       return;
     }
     if (known === undefined) {
-      known = { stamp: "", files: new Set() };
+      known = { stamp: "", files: new Set(), folders: new Set() };
       this.#folders.set(folder, known);
     }
     if (known.stamp !== stamp) {
@@ -115,17 +116,18 @@ export class FileTable {
         if (this.#stamps.has(path) || this.#folders.has(path)) continue;
         const found = stampOf(`${this.location}/${path}`);
         if (found?.isFolder === true) {
-          if (depth < depthMax) this.#folders.set(path, { stamp: "", files: new Set() });
+          if (depth >= depthMax) continue;
+          this.#folders.set(path, { stamp: "", files: new Set(), folders: new Set() });
+          known.folders.add(path);
         } else if (found !== undefined) {
           known.files.add(path);
           compare(path);
         }
       }
     }
-    for (const inner of this.#folders.keys()) {
-      const isDirectly =
-        inner !== "" && inner.slice(0, Math.max(0, inner.lastIndexOf("/"))) === folder;
-      if (isDirectly) this.#lookAtFolder(inner, depth + 1, compare);
+    for (const inner of known.folders) {
+      if (this.#folders.has(inner)) this.#lookAtFolder(inner, depth + 1, compare);
+      else known.folders.delete(inner);
     }
   }
 
@@ -146,7 +148,7 @@ export class FileTable {
 /** Files that the log writes to all the time, few of them. */
 function isLive(path: string): boolean {
   const { kind } = fileKind(path);
-  return kind !== "sealed" && kind !== "ids" && kind !== "tile" && kind !== "kept";
+  return !["sealed", "ids", "streams", "tile", "kept", "blob"].includes(kind);
 }
 
 function stampOf(path: string): { readonly stamp: Stamp; readonly isFolder: boolean } | undefined {

@@ -206,7 +206,7 @@ export class LogWatch {
       );
       return file.first < openFrom || (isBeingSealed && file.first === openFrom);
     }
-    return file.kind === "tile";
+    return file.kind === "tile" || file.kind === "blob" || file.kind === "streams";
   }
 
   /** The tail grows all the time: what is new is compared at every look, all of it once in a while. */

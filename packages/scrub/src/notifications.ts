@@ -21,7 +21,7 @@ export class Notifications {
   /** Follows the folders that are there now. */
   follow(folders: Iterable<string>): void {
     for (const folder of folders) {
-      if (folder === "" || folder === "tail" || this.#watchers.has(folder)) continue;
+      if (isBusy(folder) || this.#watchers.has(folder)) continue;
       try {
         const watcher = fs.watch(`${this.#location}/${folder}`, { persistent: false });
         watcher.on("change", (_event, name) => {
@@ -57,4 +57,8 @@ export class Notifications {
     this.#watchers.get(folder)?.close();
     this.#watchers.delete(folder);
   }
+}
+
+function isBusy(folder: string): boolean {
+  return folder === "" || folder === "tail" || /^blobs(?:\/|$)/.test(folder);
 }

@@ -1,23 +1,26 @@
 /**
- * Goal: a log's own work never alarms: appending under load, sealing, publishing, closing and opening again, while all
- * files are looked at as fast as can be and re-read at the same time.
+ * Goal: a log's own work never alarms: appending under load, putting blobs, sealing, publishing, closing and opening
+ * again, while all files are looked at as fast as can be and re-read at the same time.
  * Method: a real log on real files, several appends in flight over three segments, and a loop of looks and steps in the
  * same thread, between the commits; at the end everything has been compared and nothing was found.
  */
 import assert from "node:assert/strict";
 import { after, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { utf8 } from "@cairnlog/core";
 import { append, makeLog, openWatched, pass, removeFolders } from "./log-folder.testing.ts";
 
 after(removeFolders);
 
-it("appending, sealing and publishing under load: nothing is found", async () => {
+it("appending, putting blobs, sealing and publishing under load: nothing is found", async () => {
   const data = await makeLog(10);
   const { log, watch, reports, clock } = await openWatched(data, { publishIntervalMs: 20 });
   const writer = { isOver: false };
   const writing = (async () => {
     for (let from = 10; from < 140_000; from += 8000) {
-      await Promise.all([0, 2000, 4000, 6000].map((more) => append(log, from + more, 2000)));
+      const appends = [0, 2000, 4000, 6000].map((more) => append(log, from + more, 2000));
+      const blobs = Array.from({ length: 20 }, (_, i) => log.putBlob(utf8(`${from} ${i % 15}`)));
+      await Promise.all([...appends, ...blobs]);
     }
     await log.sealed();
     await log.publish();

@@ -17,7 +17,7 @@ export async function planCheckpoint(
   // A log that has it open writes the next one itself.
   if (isRunning || (await isSound(context, own))) return [];
   const damage = own === undefined ? "the file is gone" : "it is not signed by the log, or too new";
-  const found = await source.checkpoint();
+  const found = await source.checkpoint(context.commit.size);
   if (found === undefined || !(await isSound(context, found))) {
     return [{ path, why: `${damage}; ${source.where} has none that is right` }];
   }

@@ -10,8 +10,11 @@ export interface RestoredFile {
   readonly path: string;
   /** What was wrong with it. */
   readonly damage: string;
-  /** `copy`: the file itself from elsewhere; `entries`: made again from entries; `derived`: from what is sound here. */
-  readonly how: "copy" | "entries" | "derived";
+  /**
+   * `copy`: the file itself from elsewhere; `entries`: made again from entries; `resealed`: the same, and sealed anew
+   * by the log's keys, because its seal was lost; `derived`: made again from what is sound here.
+   */
+  readonly how: "copy" | "entries" | "resealed" | "derived";
 }
 
 /** What is known when a repair begins. */

@@ -1,34 +1,24 @@
 /** Which entries of a log are damaged, and what they are restored from: sealed files, then the tail, then one root. */
-import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import {
   CairnError,
   genesisPrev,
   hashLeaf,
   isCairnError,
   isSameBytes,
-  parseNote,
-  parseSeal,
-  rangeRoot,
   RightEdge,
-  verifySeal,
   type Hash,
 } from "@cairnlog/core";
-import {
-  bundleEntries,
-  checkSegment,
-  compressFrameHere,
-  frameCount,
-  sealedPath,
-  segmentEntries,
-  SegmentReader,
-  tailPath,
-  writeSegment,
-} from "@cairnlog/store";
+import { checkSegment, sealedPath, segmentEntries, tailPath } from "@cairnlog/store";
 import { withFileBytes } from "./file-bytes.ts";
 import type { RepairContext, Staged } from "./repair-context.ts";
-import { framesOf } from "./repair-source.ts";
+import { framesOf } from "./repair-folder.ts";
+import { remadeSegment } from "./repair-remade.ts";
 
 const segmentLevel = 16;
+const pieceByteLength = 1024 * 1024;
+/** The source may have the right bytes: nobody knows. */
+const unanswered: ReadonlySet<string> = new Set(["unavailable", "unauthenticated", "forbidden"]);
 
 export interface EntriesPlan {
   readonly staged: readonly Staged[];
@@ -87,40 +77,63 @@ async function soundSegment(
     damage = error.message;
   }
   const { source } = context;
-  const copy = source.file(path);
+  const copy = await copied(context, path);
+  const reasons: string[] = [];
   if (copy !== undefined) {
-    const from = context.files.stage(path, (full) => copyFileSync(copy, full));
-    chmodSync(`${context.location}/${from}`, 0o400);
-    const state = await tried(() => checkedSegment(context, from, first, prev));
+    const state = await tried(reasons, () => checkedSegment(context, copy, first, prev));
     if (state !== undefined) {
-      staged.push({ path, damage, how: "copy", staged: from });
+      staged.push({ path, damage, how: "copy", staged: copy });
       return state;
     }
   }
-  const from = await tried(() => remade(context, path, first, prev));
-  if (from !== undefined) {
-    const state = await tried(() => checkedSegment(context, from, first, prev));
+  const remade = await tried(reasons, () => remadeSegment(context, path, first, prev));
+  if (remade !== undefined) {
+    const { staged: from, hasItsSeal } = remade;
+    const state = await tried(reasons, () => checkedSegment(context, from, first, prev));
     if (state !== undefined) {
-      staged.push({ path, damage, how: "entries", staged: from });
+      staged.push({ path, damage, how: hasItsSeal ? "entries" : "resealed", staged: from });
       return state;
     }
   }
+  const why = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
   throw new CairnError(
     "unverified",
-    `${path} is damaged (${damage}), and ${source.where} has nothing in its place that verifies; nothing was ` +
+    `${path} is damaged (${damage}), and ${source.where} has nothing in its place that verifies${why}; nothing was ` +
       "changed. Try another copy",
     { place: { log: context.reader.name, path, seq: first } },
   );
 }
 
-/** What somebody else's bytes do not stand up to is as good as not there. */
-async function tried<T>(work: () => Promise<T | undefined>): Promise<T | undefined> {
+/** What somebody else's bytes do not stand up to is as good as not there; that nobody answered is another matter. */
+async function tried<T>(
+  reasons: string[],
+  work: () => Promise<T | undefined>,
+): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
-    if (isCairnError(error)) return undefined;
-    throw error;
+    if (!isCairnError(error) || unanswered.has(error.code)) throw error;
+    reasons.push(error.message);
+    return undefined;
   }
+}
+
+/** The source's file as it is, staged here; undefined where the source keeps none. */
+async function copied({ source, files }: RepairContext, path: string): Promise<string | undefined> {
+  const byteLength = await source.files?.byteLength(path);
+  if (source.files === undefined || byteLength === undefined) return undefined;
+  const { staged, object } = files.stageObject(path);
+  try {
+    for (let at = 0; at < byteLength; at += pieceByteLength) {
+      const piece = await source.files.read(path, at, Math.min(pieceByteLength, byteLength - at));
+      if (piece === undefined) break;
+      await object.write(piece);
+    }
+    await object.finish();
+  } finally {
+    await object.abandon();
+  }
+  return staged;
 }
 
 async function checkedSegment(
@@ -149,72 +162,6 @@ async function checkedSegment(
     }
     return { root: checked.root, lastLeafHash: checked.lastLeafHash };
   });
-}
-
-/** Makes a sealed file again from the source's entries, under the seal of the damaged one. Returns where it lies. */
-async function remade(
-  context: RepairContext,
-  path: string,
-  first: number,
-  prev: Hash,
-): Promise<string | undefined> {
-  const { location, crypto, vkeys, settings, source, files } = context;
-  const { sha256 } = crypto;
-  const note = await withFileBytes(location, path, "cached", async (file) => {
-    const segment = await SegmentReader.open({
-      reader: file,
-      path,
-      byteLength: file.byteLength,
-      sha256,
-    });
-    return Uint8Array.from(segment.note);
-  });
-  if (note === undefined) return undefined;
-  const { seal } = await verifySeal(crypto, note, vkeys, settings.origin);
-  const bundles: Uint8Array[] = [];
-  let pieces: Uint8Array[] = [];
-  const leafHashes = new Uint8Array(segmentEntries * 32);
-  let count = 0;
-  for await (const framed of source.entries(first, first + segmentEntries)) {
-    leafHashes.set(hashLeaf(sha256, framed.subarray(2)), 32 * count++);
-    pieces.push(framed);
-    if (pieces.length < bundleEntries) continue;
-    bundles.push(Buffer.concat(pieces));
-    pieces = [];
-  }
-  if (count !== segmentEntries) return undefined;
-  const level1 = new Uint8Array(frameCount * 32);
-  for (let i = 0; i < frameCount; i++) {
-    const tile = leafHashes.subarray(32 * bundleEntries * i, 32 * bundleEntries * (i + 1));
-    level1.set(rangeRoot(sha256, tile), 32 * i);
-  }
-  if (!isSameBytes(rangeRoot(sha256, level1), seal.root)) return undefined;
-  const { staged, object } = files.stageObject(path);
-  await writeSegment({
-    object,
-    path,
-    crypto,
-    origin: settings.origin,
-    first,
-    prev,
-    root: seal.root,
-    hashes: {
-      leafHashes,
-      level1,
-    },
-    readEntries: (frame) => Promise.resolve(Uint8Array.from(bundles[frame]!)),
-    compress: compressFrameHere,
-    sign: (made) => {
-      if (isSameBytes(made.fileHash, parseSeal(parseNote(note).text).fileHash)) {
-        return Promise.resolve(note);
-      }
-      throw new CairnError(
-        "unverified",
-        `${path} cannot be made again byte for byte here: restore it from a copy of the file`,
-      );
-    },
-  });
-  return staged;
 }
 
 /** Whether all entries beyond the sealed ones come, with the source's help, to the committed root. */
@@ -247,9 +194,9 @@ async function* ownEntries(
 ): AsyncGenerator<Uint8Array> {
   for (let first = from; first < to; first += segmentEntries) {
     const count = Math.min(segmentEntries, to - first);
-    const frames = await withFileBytes(location, tailPath(first), "cached", (file) => {
+    const frames = await withFileBytes(location, tailPath(first), "cached", async (file) => {
       const found: Uint8Array[] = [];
-      for (const framed of framesOf(file)) {
+      for await (const framed of framesOf((offset, length) => file.at(offset, length))) {
         if (found.length === count) break;
         found.push(framed);
       }

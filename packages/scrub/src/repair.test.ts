@@ -6,9 +6,9 @@
  */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { isCairnError, parseEntry, parseTilePath, parseUtf8 } from "@cairnlog/core";
+import { isCairnError, parseEntry, parseTilePath, parseUtf8, utf8 } from "@cairnlog/core";
 import { openLog, type Log } from "@cairnlog/log";
 import { filesStore } from "@cairnlog/store";
 import { verifyDirectory, type Fetch } from "@cairnlog/verify";
@@ -182,6 +182,7 @@ describe("repair from a copy", () => {
 });
 
 describe("repair from tiles", () => {
+  const mirror = "https://mirror.example.com/logs/main/";
   let log: Log;
   let data = "";
   const fetch: Fetch = async (url) => {
@@ -201,18 +202,64 @@ describe("repair from tiles", () => {
   after(() => log.close());
 
   it("a sealed file whose seal is whole is made again, byte for byte; and the tail", async () => {
-    const url = "https://mirror.example.com/logs/main/";
-    await repaired([sealed], (full) => flip(full, 2000), url, fetch);
-    await repaired([tail], (full) => flip(full, 2000), url, fetch);
+    await repaired([sealed], (full) => flip(full, 2000), mirror, fetch);
+    await repaired([tail], (full) => flip(full, 2000), mirror, fetch);
   });
 
-  it("a sealed file that is gone cannot be: its seal is gone too", async () => {
-    const damaged = copyOf(original);
-    const folder = join(damaged, logName);
+  it("a sealed file that is gone is made again too, and the log's keys seal it anew", async () => {
+    const data = copyOf(original);
+    const folder = join(data, logName);
     rmSync(join(folder, sealed));
-    await assert.rejects(
-      repairLog(folder, "https://mirror.example.com/logs/main/", { fetch }),
-      (error) => isCairnError(error, "unverified"),
+    const { restored } = await repairLog(folder, mirror, { fetch });
+    assert.deepEqual(
+      restored.map(({ path, how }) => [path, how]),
+      [[sealed, "resealed"]],
     );
+    const { vkeys } = log;
+    const { verdict, problems } = await verifyDirectory(folder, { workers: 0, vkeys });
+    assert.deepEqual([verdict, problems], ["verified", []]);
+    // All but the signatures is what it was: one of the two algorithms signs with randomness.
+    const [made, was] = [bytesOf(data, sealed), bytesOf(original, sealed)];
+    const note = was.lastIndexOf("cairnlog/seal/v1\n");
+    assert.ok(made.subarray(0, note).equals(was.subarray(0, note)));
   });
+
+  it("not without the log's keys, nor on a log that is open, nor where the entries are others", async () => {
+    const cases: readonly [RegExp, (folder: string) => Promise<Log | undefined>, Fetch][] = [
+      [/ed25519.pem cannot be read/, async (folder) => gone(folder, "keys/ed25519.pem"), fetch],
+      [
+        /stop the log for that/,
+        (folder) => openLog(filesStore({ folder: dirname(folder) }), logName),
+        fetch,
+      ],
+      [/does not come to the root of the newest commit/, async () => undefined, otherEntries],
+    ];
+    for (const [why, prepare, served] of cases) {
+      const folder = join(copyOf(original), logName);
+      const open = await prepare(folder);
+      rmSync(join(folder, sealed));
+      const before = readdirSync(folder, { recursive: true });
+      await assert.rejects(repairLog(folder, mirror, { fetch: served }), (error) => {
+        assert.ok(isCairnError(error, "unverified"));
+        assert.match(error.message, why);
+        return true;
+      });
+      assert.deepEqual(readdirSync(folder, { recursive: true }), before);
+      await open?.close();
+    }
+  });
+
+  function gone(folder: string, path: string): undefined {
+    rmSync(join(folder, path));
+  }
+
+  /** The newest entry of the sealed ones is another one: nothing else would show it but the root. */
+  const otherEntries: Fetch = async (url, init) => {
+    const response = await fetch(url, init);
+    if (!url.endsWith("tile/entries/255")) return response;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const at = Buffer.from(bytes.buffer).lastIndexOf('"GET"');
+    bytes.set(utf8('"PUT"'), at);
+    return new Response(bytes);
+  };
 });

@@ -1,14 +1,14 @@
 /**
- * Restores damaged files of a log from another copy, or from its tiles: only what verifies, only byte for byte what was
- * there, and with the damaged bytes kept.
+ * Restores damaged files of a log from another copy, or from its tiles: only what verifies, with every entry byte for
+ * byte as it was, and with the damaged bytes kept.
  *
  * What decides is the root of the log's own newest commit record. A sealed file counts if it is sealed by the log's
  * keys and its root, in its place, comes with all others to that root; entries of the tail count if they do. If the
  * whole does not come to the root, nothing is touched. What is derived (tiles, id hashes) is made again from what is
  * then sound.
  *
- * From tiles a sealed file is made again from its entries, under the seal that is still in the damaged one: it counts
- * only if it comes out with the very hash that the seal holds.
+ * From tiles a sealed file is made again from its entries, under the seal that is still in the damaged one, if it comes
+ * out with the very hash that the seal holds; where the seal is lost as well, the log's own keys seal it anew.
  *
  * On a log that a process holds open, files that are written once are restored, and the process sees it; its tail is
  * not touched.
@@ -23,8 +23,9 @@ import { planDerived } from "./repair-derived.ts";
 import { RepairFiles } from "./repair-files.ts";
 import type { RepairContext, RestoredFile, Staged } from "./repair-context.ts";
 import { planEntries, type EntriesPlan } from "./repair-entries.ts";
+import { planBlobs } from "./repair-blobs.ts";
 import { planCheckpoint } from "./repair-checkpoint.ts";
-import { repairSource } from "./repair-source.ts";
+import { repairSource, type RepairSource } from "./repair-source.ts";
 
 export interface RepairOptions {
   readonly crypto?: Crypto;
@@ -48,12 +49,12 @@ export interface RepairReport {
 }
 
 /**
- * Repairs the log in the folder `location` from `from`, a folder or an address. "not_found", "unverified" where nothing
- * that was found comes to the log's own root; then nothing was changed.
+ * Repairs the log in the folder `location` from `from`: a folder, an address, or a source that somebody else opened.
+ * "not_found", "unverified" where nothing that was found comes to the log's own root; then nothing was changed.
  */
 export async function repairLog(
   location: string,
-  from: string,
+  from: string | RepairSource,
   options: RepairOptions = {},
 ): Promise<RepairReport> {
   const { crypto = nodeCrypto, clock = systemClock } = options;
@@ -70,7 +71,8 @@ export async function repairLog(
         { place: { log: reader.name, path: "commits" } },
       );
     }
-    const source = repairSource(from, crypto.sha256, options);
+    const source =
+      typeof from === "string" ? await repairSource(from, crypto.sha256, options) : from;
     const vkeys = settings.vkeys.map((vkey) => parseVkey(crypto.sha256, vkey));
     const context = { location, reader, settings, vkeys, crypto, commit, source, files, isRunning };
     return await repair(context, time);
@@ -85,12 +87,14 @@ async function repair(context: RepairContext, time: string): Promise<RepairRepor
   const { staged, roots } = await planned(context);
   const derived = await planDerived(context, roots, staged);
   const checkpoint = await planCheckpoint(context);
-  const all = [...staged, ...derived, ...checkpoint.filter((each) => "staged" in each)];
+  const blobs = await planBlobs(context, staged, roots.length);
+  const others = [...checkpoint, ...blobs];
+  const all = [...staged, ...derived, ...others.filter((each) => "staged" in each)];
   if (all.length > 0) apply(context, time, all);
   return {
     log: reader.name,
     restored: all.map(({ path, damage, how }) => ({ path, damage, how })),
-    left: checkpoint.filter((each) => "why" in each),
+    left: others.filter((each) => "why" in each),
     kept: all.length === 0 ? undefined : files.keptFolder,
     isRunning,
   };

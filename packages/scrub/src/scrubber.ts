@@ -31,7 +31,7 @@ export const defaultScrubBytesPerSecond = 6 * 1024 * 1024;
 const defaultLookMs = 250;
 const defaultPassMs = 60_000;
 /** What it allocates dies young: a small nursery keeps the process small. */
-const resourceLimits = { maxYoungGenerationSizeMb: 8 };
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 
 interface Watched {
   readonly log: Log;
@@ -59,6 +59,11 @@ export class Scrubber {
       clock,
       onFailure: (why) => say(`cairn: the alarm webhook did not take a message: ${why}`),
     });
+  }
+
+  /** Starts its thread now, so that it is there by the time that the first log is open. */
+  prepare(): void {
+    this.#worker ??= this.#start();
   }
 
   /** Begins to watch over a log that was just opened. Resolves when changes are seen from now on. */

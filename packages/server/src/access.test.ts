@@ -4,9 +4,12 @@
  * route.
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import type { Scope } from "./index.ts";
 import { eventText, serve, type Sent } from "./serving.test.ts";
+
+const blob = createHash("sha256").update("blob").digest("hex");
 
 type Requirement = Scope | "any" | "none";
 
@@ -42,6 +45,25 @@ const routes: Record<
     isOfLog: true,
     status: 200,
   },
+  "PUT /v1/logs/:log/blobs/:sha256": {
+    requires: "write",
+    sent: { method: "PUT", path: `/v1/logs/main/blobs/${blob}`, body: "blob" },
+    isOfLog: true,
+    status: 201,
+  },
+  "GET /v1/logs/:log/blobs/:sha256": reads(`/v1/logs/main/blobs/${blob}`),
+  "POST /v1/logs/:log/heartbeat": {
+    requires: "write",
+    sent: {
+      method: "POST",
+      path: "/v1/logs/main/heartbeat",
+      headers: json,
+      body: '{"streams":[{"stream":"s","number":0}]}',
+    },
+    isOfLog: true,
+    status: 204,
+  },
+  "GET /v1/logs/:log/continuity": reads("/v1/logs/main/continuity"),
   "GET /v1/logs/:log/consistency": {
     requires: "any",
     sent: { path: "/v1/logs/main/consistency?from=1" },
@@ -55,6 +77,12 @@ const routes: Record<
   "GET /logs/:log/checkpoint": reads("/logs/main/checkpoint"),
   "GET /logs/:log/tile/:level/*": reads("/logs/main/tile/0/000.p/1"),
   "GET /logs/:log/tile/entries/*": reads("/logs/main/tile/entries/000.p/1"),
+  ...Object.fromEntries(
+    ["GET", "POST", "PUT", "OPTIONS"].flatMap((method) => [
+      [`${method} /v1/logs/:log/sources/:source`, toSource(method, "")],
+      [`${method} /v1/logs/:log/sources/:source/*`, toSource(method, "/v1/logs")],
+    ]),
+  ),
   "GET /healthz": { requires: "none", sent: { path: "/healthz" } },
   "GET /readyz": { requires: "none", sent: { path: "/readyz" } },
   "GET /metrics": { requires: "operate", sent: { path: "/metrics" } },
@@ -65,6 +93,12 @@ const routes: Record<
 
 function reads(path: string): (typeof routes)[string] {
   return { requires: "read", sent: { path }, isOfLog: true };
+}
+
+/** Sources prove themselves in ways of their own: to them no API key is any good. */
+function toSource(method: string, below: string): (typeof routes)[string] {
+  const path = `/v1/logs/main/sources/github${below}`;
+  return { requires: "any", sent: { method, path }, status: 401 };
 }
 
 test("every route with every kind of key", async (t) => {
@@ -125,7 +159,7 @@ test("every route with every kind of key", async (t) => {
     const key = requires === "none" || requires === "any" ? keys.read : keys[requires];
     const expected = good ?? (sent.method === "POST" ? 201 : 200);
     assert.equal(await status(sent, key), expected, `${name} with the right key`);
-    if (sent.method !== "POST") {
+    if (sent.method === undefined) {
       assert.equal(
         await status({ ...sent, method: "HEAD" }, null),
         requires === "none" ? 200 : 401,

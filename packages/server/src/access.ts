@@ -69,9 +69,10 @@ export class Access {
 
   #admitTo(request: FastifyRequest, scope: Scope | "any"): void {
     const { authorization } = request.headers;
-    const admitted = this.admit(authorization, scope, (request.params as LogParams | null)?.log);
-    request.principal = admitted.principal;
-    request.auditLog = admitted.log;
+    // Also of a request that is refused it is known whose it was.
+    request.principal = this.#keys.authenticate(authorization);
+    const { log } = (request.params as LogParams | null) ?? {};
+    request.auditLog = this.#admit(request.principal, scope, log).log;
   }
 
   /** Throws "unauthenticated", "forbidden" or "not_found". `name` is a log's, where one is named. */
@@ -80,7 +81,10 @@ export class Access {
     scope: Scope | "any",
     name: string | undefined,
   ): Admitted {
-    const principal = this.#keys.authenticate(authorization);
+    return this.#admit(this.#keys.authenticate(authorization), scope, name);
+  }
+
+  #admit(principal: Principal, scope: Scope | "any", name: string | undefined): Admitted {
     if (scope !== "any" && !principal.scopes.has(scope)) {
       throw new CairnError("forbidden", `the API key does not have the scope "${scope}"`);
     }

@@ -1,5 +1,6 @@
 /** The text of `api-keys.json`: read strictly, because it decides who may do what. */
 import { CairnError, isSource, parseLogTime } from "@cairnlog/core";
+import { parseQuota, type Quota } from "./sources/source-file.ts";
 
 export const scopes = ["write", "read", "operate"] as const;
 /** `write` records events, `read` reads them, `operate` creates logs and sees metrics. */
@@ -16,6 +17,10 @@ export interface ApiKey {
   readonly created: string;
   readonly expires?: string;
   readonly description?: string;
+  /** A longer silence of the source in these logs is an event. Only for a key that names its logs. */
+  readonly silentAfterMs?: number;
+  /** What the key may send. */
+  readonly quota?: Quota;
 }
 
 const format = "cairn-api-keys/1";
@@ -28,6 +33,8 @@ const fields = new Set([
   "created",
   "expires",
   "description",
+  "silentAfterMs",
+  "quota",
 ]);
 // What the log says about itself must not be sayable by anybody else.
 const reservedSource = "cairn";
@@ -70,6 +77,7 @@ function parseKey(key: unknown, refuse: (why: string) => CairnError): ApiKey {
   const strange = Object.keys(key).find((name) => !fields.has(name));
   if (strange !== undefined) throw refuse(`unknown field ${JSON.stringify(strange.slice(0, 40))}`);
   const { id, source, secretHash, logs, scopes: granted, created, expires, description } = key;
+  const { silentAfterMs, quota } = key;
   if (typeof id !== "string" || !/^[a-z0-9]{4,32}$/.test(id)) throw refuse("`id`");
   if (typeof source !== "string" || !isSource(source) || source === reservedSource) {
     throw refuse(
@@ -91,6 +99,10 @@ function parseKey(key: unknown, refuse: (why: string) => CairnError): ApiKey {
   if (description !== undefined && typeof description !== "string") {
     throw refuse("`description` is not a text");
   }
+  if (silentAfterMs !== undefined) {
+    if (!isCount(silentAfterMs)) throw refuse("`silentAfterMs` is not a positive whole number");
+    if (logs.includes("*")) throw refuse("`silentAfterMs` is for a key that names its logs");
+  }
   return {
     id,
     source,
@@ -100,6 +112,8 @@ function parseKey(key: unknown, refuse: (why: string) => CairnError): ApiKey {
     created,
     ...(expires === undefined ? {} : { expires }),
     ...(description === undefined ? {} : { description }),
+    ...(silentAfterMs === undefined ? {} : { silentAfterMs }),
+    ...(quota === undefined ? {} : { quota: parseQuota(quota, refuse) }),
   };
 }
 
@@ -112,6 +126,10 @@ function isListOf<T extends string>(
 
 function isLogPattern(value: unknown): value is string {
   return value === "*" || (typeof value === "string" && logName.test(value));
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value > 0;
 }
 
 function isScope(value: unknown): value is Scope {

@@ -7,24 +7,13 @@
  * A token is `cairn_<id>_<secret>`; the secret is 32 random bytes in base64url. Only its SHA-256 is
  * stored. A slow password hash would protect nothing here: it makes guessing a weak secret costly,
  * and 256 random bits cannot be guessed at any speed.
- *
- * The file is only ever replaced whole. Its unfinished successor is the lock that keeps two
- * commands from overwriting each other's keys.
  */
 import { createHash, randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { CairnError } from "@cairnlog/core";
 import { formatKeyFile, parseKeyFile, type ApiKey, type Scope } from "./api-key-file.ts";
+import type { Quota } from "./sources/source-file.ts";
+import { readWhole, replaceWhole } from "./replaced-file.ts";
 
 export { scopes, type ApiKey, type Scope } from "./api-key-file.ts";
 
@@ -37,6 +26,9 @@ export interface NewApiKey {
   /** RFC 3339, UTC, with milliseconds. */
   readonly expires?: string;
   readonly description?: string;
+  /** See `ApiKey`. */
+  readonly silentAfterMs?: number;
+  readonly quota?: Quota;
 }
 
 export interface CreatedApiKey {
@@ -48,8 +40,6 @@ export interface CreatedApiKey {
 const fileName = "api-keys.json";
 const idAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
 const idLength = 10;
-// A command that was killed leaves the lock behind; no living one holds it for longer than this.
-const staleLockMs = 10_000;
 
 export function apiKeysPath(dataFolder: string): string {
   return join(dataFolder, fileName);
@@ -71,6 +61,8 @@ export function createKey(
     created: new Date(nowMs).toISOString(),
     ...(wanted.expires === undefined ? {} : { expires: wanted.expires }),
     ...(wanted.description === undefined ? {} : { description: wanted.description }),
+    ...(wanted.silentAfterMs === undefined ? {} : { silentAfterMs: wanted.silentAfterMs }),
+    ...(wanted.quota === undefined ? {} : { quota: wanted.quota }),
   };
   // What could not be read back must not be written.
   try {
@@ -85,14 +77,8 @@ export function createKey(
 
 /** The keys, oldest first; none where there is no file. */
 export function listKeys(dataFolder: string): ApiKey[] {
-  let text: string;
-  try {
-    text = readFileSync(apiKeysPath(dataFolder), "utf8");
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return [];
-    throw error;
-  }
-  return parseKeyFile(text, fileName);
+  const text = readWhole(apiKeysPath(dataFolder));
+  return text === undefined ? [] : parseKeyFile(text, fileName);
 }
 
 /** Removes a key; returns what it was. "not_found". A running server notices within a second. */
@@ -120,54 +106,7 @@ function newId(): string {
 }
 
 function updateKeys(dataFolder: string, change: (keys: ApiKey[]) => ApiKey[]): void {
-  const path = apiKeysPath(dataFolder);
-  const next = `${path}.next`;
-  const file = lockNext(next);
-  try {
-    writeSync(file, formatKeyFile(change(listKeys(dataFolder))));
-    fsyncSync(file);
-    renameSync(next, path);
-  } catch (error) {
-    rmSync(next, { force: true });
-    const isFull = ["ENOSPC", "EDQUOT", "EFBIG"].includes(String(errorCode(error)));
-    if (!isFull) throw error;
-    throw new CairnError("storage_full", `no room for the API keys: ${String(error)}`, {
-      cause: error,
-      place: { path },
-    });
-  } finally {
-    closeSync(file);
-  }
-  syncFolder(dirname(path));
-}
-
-function lockNext(next: string): number {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return openSync(next, "wx", 0o600);
-    } catch (error) {
-      if (errorCode(error) !== "EEXIST") throw error;
-      const made = statSync(next, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-      if (attempt > 0 || Date.now() - made < staleLockMs) {
-        throw new CairnError(
-          "conflict",
-          `another command is changing the API keys (${fileName}.next is there): try again`,
-        );
-      }
-      rmSync(next, { force: true });
-    }
-  }
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-function errorCode(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
+  replaceWhole(apiKeysPath(dataFolder), "the API keys", (text) =>
+    formatKeyFile(change(text === undefined ? [] : parseKeyFile(text, fileName))),
+  );
 }

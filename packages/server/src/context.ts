@@ -5,7 +5,9 @@ import type { Companion } from "./companion.ts";
 import type { Limits } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ProblemAnswers } from "./problem-answer.ts";
+import type { RefusalNotes } from "./refusal-notes.ts";
 import type { LogRegistry } from "./registry.ts";
+import type { Quotas } from "./sources/quotas.ts";
 
 export interface ServerContext {
   readonly logs: LogRegistry;
@@ -14,6 +16,10 @@ export interface ServerContext {
   readonly budget: BodyBudget;
   readonly metrics: Metrics;
   readonly problems: ProblemAnswers;
+  /** Tells logs of what was refused. */
+  readonly refusals: RefusalNotes;
+  /** Of API keys. */
+  readonly quotas: Quotas;
   /** Aborted when the server begins to stop: whoever waits for something to happen is let go. */
   readonly stopping: AbortSignal;
   /** False until all logs are open. */

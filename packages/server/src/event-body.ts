@@ -1,15 +1,15 @@
 /**
- * Receives a request's body and reads events out of it, within the limits. Resolves only when the
+ * Receives a request's body, within the limits, and reads events out of it. Resolves only when the
  * whole body has arrived and decompressed without error, so that nothing of a broken one is ever
  * recorded.
  */
 import type { IncomingMessage } from "node:http";
 import type { Transform } from "node:stream";
-import { constants, createGunzip, createZstdDecompress } from "node:zlib";
+import { constants, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import { CairnError } from "@cairnlog/core";
 import type { BodyHold } from "./body-budget.ts";
-import { readBodyFormat, type BodyEncoding } from "./body-format.ts";
-import { openEventSink, type EventSink, type ReceivedEvents } from "./event-sink.ts";
+import { readBodyFormat, type BodyEncoding, type BodyFormat } from "./body-format.ts";
+import { openEventSink, type BodySink, type ReceivedEvents } from "./event-sink.ts";
 import type { Limits } from "./limits.ts";
 
 // 2^23 bytes: what every zstd decoder must be able to do (RFC 8878 section 3.1.1.1.2), and nobody
@@ -26,18 +26,23 @@ export function receiveEvents(
   hold: BodyHold,
 ): Promise<ReceivedEvents> {
   const format = readBodyFormat(request.headers);
-  if ((format.declaredBytes ?? 0) > limits.wireBytesMax) throw wireTooLarge(limits);
-  const sink = openEventSink(format, limits, hold);
-  return format.encoding === "identity"
-    ? receivePlain(request, limits, sink)
-    : receiveCompressed(request, format.encoding, limits, sink);
+  return receiveBody(request, format, limits, openEventSink(format, limits, hold));
 }
 
-function receivePlain(
+/** Resolves with what `sink` makes of the body. Rejects with what it throws, "too_large", "malformed" or "timeout". */
+export function receiveBody<T>(
   request: IncomingMessage,
+  { declaredBytes, encoding }: Pick<BodyFormat, "declaredBytes" | "encoding">,
   limits: Limits,
-  sink: EventSink,
-): Promise<ReceivedEvents> {
+  sink: BodySink<T>,
+): Promise<T> {
+  if ((declaredBytes ?? 0) > limits.wireBytesMax) throw wireTooLarge(limits);
+  return encoding === "identity"
+    ? receivePlain(request, limits, sink)
+    : receiveCompressed(request, encoding, limits, sink);
+}
+
+function receivePlain<T>(request: IncomingMessage, limits: Limits, sink: BodySink<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     let wireBytes = 0;
     const onData = (chunk: Buffer): void => {
@@ -65,12 +70,12 @@ function receivePlain(
   });
 }
 
-function receiveCompressed(
+function receiveCompressed<T>(
   request: IncomingMessage,
   encoding: Exclude<BodyEncoding, "identity">,
   limits: Limits,
-  sink: EventSink,
-): Promise<ReceivedEvents> {
+  sink: BodySink<T>,
+): Promise<T> {
   const decoder = openDecoder(encoding);
   return new Promise((resolve, reject) => {
     let wireBytes = 0;
@@ -106,12 +111,15 @@ function receiveCompressed(
 }
 
 /**
- * One gzip member or one zstd frame: what follows it would be passed over silently, so it is
+ * One gzip member, one zlib stream or one zstd frame: what follows it would be passed over silently, so it is
  * refused.
  */
-function openDecoder(encoding: "gzip" | "zstd"): Transform & { readonly bytesWritten: number } {
+function openDecoder(
+  encoding: Exclude<BodyEncoding, "identity">,
+): Transform & { readonly bytesWritten: number } {
   const options = { chunkSize, rejectGarbageAfterEnd: true };
   if (encoding === "gzip") return createGunzip(options);
+  if (encoding === "deflate") return createInflate(options);
   const params = { [constants.ZSTD_d_windowLogMax]: zstdWindowLogMax };
   return createZstdDecompress({ ...options, params });
 }

@@ -18,12 +18,15 @@ export interface ReceivedEvents {
   readonly isSingle: boolean;
 }
 
-export interface EventSink {
+/** Where the pieces of a body go. */
+export interface BodySink<T> {
   /** `chunk` stays the caller's, and unchanged. */
   write(chunk: Uint8Array): void;
   /** The body is whole. */
-  finish(): ReceivedEvents;
+  finish(): T;
 }
+
+export type EventSink = BodySink<ReceivedEvents>;
 
 export function openEventSink(format: BodyFormat, limits: Limits, hold: BodyHold): EventSink {
   // A decoder may keep a window of what it has put out, so compressed bodies are charged twice.
@@ -177,7 +180,12 @@ function checkCounts(batch: EventBatch, limits: Limits): void {
 }
 
 /** `bytes`, or a larger array that begins with its first `used` ones. */
-function roomFor(bytes: Uint8Array, used: number, needed: number, charge: Charge): Uint8Array {
+export function roomFor(
+  bytes: Uint8Array,
+  used: number,
+  needed: number,
+  charge: Charge,
+): Uint8Array {
   if (needed <= bytes.length) return bytes;
   const capacity = Math.max(needed, Math.min(stagingBytes, needed * 4), bytes.length * 2);
   charge(capacity - bytes.length);

@@ -15,3 +15,20 @@ export { defaultLimits, type Limits } from "./limits.ts";
 export type { LogRegistry, RequestedLog } from "./registry.ts";
 export type { Companion, Figure } from "./companion.ts";
 export { createServer, type CairnServer, type ServerOptions } from "./server.ts";
+export type { FixedPath } from "./sources/fixed-paths.ts";
+export {
+  isSourceName,
+  quotaNames,
+  secretsMax,
+  type Quota,
+  type Source,
+} from "./sources/source-file.ts";
+export { sourceRing, type SourceRegistry } from "./sources/source-ring.ts";
+export {
+  addSource,
+  changeSource,
+  findSource,
+  listSources,
+  removeSource,
+  sourcesPath,
+} from "./sources/sources.ts";

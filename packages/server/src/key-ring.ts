@@ -3,14 +3,14 @@
  * restart: each second, and at once when a key is unknown.
  *
  * Nothing is cached by token: finding the key by its id and hashing the secret costs about a
- * microsecond, and no secret stays in memory. A file that cannot be read refuses everybody rather
- * than trusting keys of the past.
+ * microsecond, and no secret stays in memory.
  */
 import { hash } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
 import { CairnError, parseLogTime } from "@cairnlog/core";
 import type { Clock } from "@cairnlog/log";
 import { parseKeyFile, type ApiKey, type Scope } from "./api-key-file.ts";
+import type { Quota } from "./sources/source-file.ts";
+import { WatchedFile } from "./watched-file.ts";
 
 /** A key as it was found to be good. */
 export interface Principal {
@@ -19,6 +19,8 @@ export interface Principal {
   readonly scopes: ReadonlySet<Scope>;
   /** True if the key is for all logs, also those that come later. */
   readonly coversAll: boolean;
+  /** What it may send; no bound where it has none. */
+  readonly quota?: Quota | undefined;
   /** True if the key's logs include this one. */
   covers(log: string): boolean;
 }
@@ -29,15 +31,17 @@ export interface KeySource {
    * Throws "unauthenticated" unless the value of an Authorization header has a key that holds now.
    */
   authenticate(header: string | undefined): Principal;
+  /** How long each source may be silent in this log, in milliseconds, where that was agreed. */
+  silences?(log: string): Iterable<readonly [source: string, silentAfterMs: number]>;
 }
 
 interface HeldKey extends Principal {
   /** 32 latin1 characters. */
   readonly secretHash: string;
   readonly expiresMs: number;
+  readonly silentAfterMs: number | undefined;
 }
 
-const checkEveryMs = 1000;
 const credentials = /^[Bb]earer +cairn_([a-z0-9]{4,32})_([A-Za-z0-9_-]{43})$/;
 
 /** Reads keys from the file at `path`, which need not exist yet. */
@@ -46,15 +50,15 @@ export function keyRing(path: string, clock: Pick<Clock, "now" | "monotonic">): 
 }
 
 class KeyRing implements KeySource {
-  readonly #path: string;
-  readonly #clock: Pick<Clock, "now" | "monotonic">;
-  #keys = new Map<string, HeldKey>();
-  #seen: string | undefined;
-  #nextCheck = -Infinity;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #file: WatchedFile<ReadonlyMap<string, HeldKey>>;
 
   constructor(path: string, clock: Pick<Clock, "now" | "monotonic">) {
-    this.#path = path;
     this.#clock = clock;
+    this.#file = new WatchedFile(path, "its API keys", clock, (text) => {
+      const keys = text === undefined ? [] : parseKeyFile(text, "api-keys.json");
+      return new Map(keys.map((key) => [key.id, holdKey(key)]));
+    });
   }
 
   authenticate(header: string | undefined): Principal {
@@ -64,8 +68,7 @@ class KeyRing implements KeySource {
       throw unauthenticated("the Authorization header is not `Bearer cairn_<id>_<secret>`");
     }
     const [, id, secret] = parts;
-    if (this.#clock.monotonic() >= this.#nextCheck) this.#refresh();
-    const key = this.#keys.get(id!) ?? this.#findAnew(id!);
+    const key = this.#file.get().get(id!) ?? this.#file.getNow().get(id!);
     // As 32 latin1 characters, which takes half as long as to get a Buffer and to compare that.
     const given = hash("sha256", secret!, "binary");
     // One message for both, so that ids cannot be told from guesses.
@@ -76,29 +79,12 @@ class KeyRing implements KeySource {
     return key;
   }
 
-  #findAnew(id: string): HeldKey | undefined {
-    this.#refresh();
-    return this.#keys.get(id);
-  }
-
-  #refresh(): void {
-    try {
-      const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false });
-      const seen = stat === undefined ? "none" : `${stat.ino} ${stat.size} ${stat.mtimeNs}`;
-      if (seen !== this.#seen) {
-        // The file is replaced, never changed in place: what is read is not older than what was
-        // seen.
-        const text = stat === undefined ? undefined : readFileSync(this.#path, "utf8");
-        const keys = text === undefined ? [] : parseKeyFile(text, "api-keys.json");
-        this.#keys = new Map(keys.map((key) => [key.id, holdKey(key)]));
-        this.#seen = seen;
-      }
-    } catch (cause) {
-      this.#keys.clear();
-      this.#seen = undefined;
-      throw new CairnError("unavailable", "the server cannot read its API keys", { cause });
+  *silences(log: string): Generator<readonly [string, number]> {
+    const nowMs = this.#clock.now();
+    for (const { source, silentAfterMs, expiresMs, covers } of this.#file.get().values()) {
+      if (silentAfterMs !== undefined && covers(log) && nowMs < expiresMs)
+        yield [source, silentAfterMs];
     }
-    this.#nextCheck = this.#clock.monotonic() + checkEveryMs;
   }
 }
 
@@ -112,6 +98,8 @@ function holdKey(key: ApiKey): HeldKey {
     secretHash: Buffer.from(key.secretHash, "hex").toString("latin1"),
     expiresMs: key.expires === undefined ? Infinity : parseLogTime(key.expires),
     coversAll,
+    silentAfterMs: key.silentAfterMs,
+    quota: key.quota,
     covers: (log) => coversAll || logs.has(log),
   };
 }

@@ -76,6 +76,8 @@ export class Metrics {
   readonly registry = new Registry();
   /** Single events that were refused, also inside batches that were taken. */
   readonly eventsRefused: Counter<"log" | "code">;
+  readonly #blobs: Counter<"log">;
+  readonly #blobBytes: Counter<"log">;
   readonly #problems: Counter<"code">;
   readonly #authFailures: Counter<"code">;
   readonly requests: Histogram<"method" | "route" | "status">;
@@ -90,6 +92,18 @@ export class Metrics {
       name: "cairn_events_refused_total",
       help: "Events refused, by error code.",
       labelNames: ["log", "code"],
+      registers,
+    });
+    this.#blobs = new Counter({
+      name: "cairn_blobs_put_total",
+      help: "Blobs that were put and had not been there.",
+      labelNames: ["log"],
+      registers,
+    });
+    this.#blobBytes = new Counter({
+      name: "cairn_blob_bytes_put_total",
+      help: "Bytes of the blobs that were put and had not been there.",
+      labelNames: ["log"],
       registers,
     });
     this.#problems = new Counter({
@@ -154,6 +168,11 @@ export class Metrics {
 
   refused(log: Log, code: CairnErrorCode): void {
     this.eventsRefused.inc({ log: log.name, code });
+  }
+
+  blobPut(log: Log, byteLength: number): void {
+    this.#blobs.inc({ log: log.name });
+    this.#blobBytes.inc({ log: log.name }, byteLength);
   }
 
   #addFigures(companion: Companion): void {

@@ -5,6 +5,7 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from "fastify";
 import { CairnError } from "@cairnlog/core";
 import { FailureLog } from "./failure-log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { RefusalNotes } from "./refusal-notes.ts";
 import { presentable, problemOf, problemType, type Problem } from "./problem.ts";
 
 // What a refused client may still send on, so that it gets to read the answer. Then the connection
@@ -13,10 +14,12 @@ const drainBytesMax = 4 * 1024 * 1024;
 
 export class ProblemAnswers {
   readonly #metrics: Metrics;
+  readonly #refusals: RefusalNotes;
   readonly #failures = new FailureLog();
 
-  constructor(metrics: Metrics) {
+  constructor(metrics: Metrics, refusals: RefusalNotes) {
     this.#metrics = metrics;
+    this.#refusals = refusals;
   }
 
   /** Answers with what went wrong; a failure of ours also goes to the server's log. */
@@ -26,6 +29,8 @@ export class ProblemAnswers {
     if (problem.status >= 500) {
       this.#failures.write(request.log, shown, request.method, request.routeOptions.url);
     }
+    const { log } = (request.params ?? {}) as { readonly log?: string };
+    this.#refusals.note(request.auditLog ?? log, request.principal, shown);
     drain(request.raw);
     await this.#reply(reply, problem);
   }
@@ -47,16 +52,23 @@ export class ProblemAnswers {
     request: IncomingMessage,
     response: ServerResponse,
     error: CairnError,
-    { logger, route, headers }: Surroundings,
+    surroundings: Surroundings,
   ): void {
+    const problem = problemOf(error);
+    this.note(request, error, surroundings);
+    const body = Buffer.from(problem.text);
+    const length = { "content-length": body.length };
+    const headers = { ...headersOf(problem), ...surroundings.headers, ...length };
+    response.writeHead(problem.status, headers);
+    response.end(body);
+  }
+
+  /** All of `answer` but the answer, where another protocol than ours has one of its own. */
+  note(request: IncomingMessage, error: CairnError, { logger, route }: Surroundings): void {
     const problem = problemOf(error);
     this.#metrics.problem(problem.code);
     if (problem.status >= 500) this.#failures.write(logger, error, request.method, route);
     drain(request);
-    const body = Buffer.from(problem.text);
-    const length = { "content-length": body.length };
-    response.writeHead(problem.status, { ...headersOf(problem), ...headers, ...length });
-    response.end(body);
   }
 }
 

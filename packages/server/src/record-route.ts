@@ -6,11 +6,10 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
-import { CairnError } from "@cairnlog/core";
+import { CairnError, type HostCheck } from "@cairnlog/core";
 import { Type } from "typebox";
 import { logOf, principalOf } from "./access.ts";
 import type { ServerContext } from "./context.ts";
-import type { HostCheck } from "./host-check.ts";
 import type { ReceiptForm } from "./receipt-json.ts";
 import { recordPath, type Recorder } from "./recorder.ts";
 import { LogParams, problemResponse, RecordQuery } from "./schemas.ts";
@@ -29,8 +28,7 @@ export function addRecordRoute(
   app.post(recordPath, { schema, onRequest: access.requires("write") }, (request, reply) => {
     const form = readForm(request.query as Record<string, unknown>);
     reply.hijack();
-    const { source } = principalOf(request);
-    return recorder.record(request.raw, reply.raw, logOf(request), source, form);
+    return recorder.record(request.raw, reply.raw, logOf(request), principalOf(request), form);
   });
 }
 
@@ -55,7 +53,7 @@ export function takeShortWay(
     hosts.check(headers.host, socket.localAddress);
     const { log, principal } = access.admit(headers.authorization, "write", parts[1]);
     const form = parts[2] as ReceiptForm | undefined;
-    void recorder.record(request, response, log!, principal.source, form);
+    void recorder.record(request, response, log!, principal, form);
     return true;
   } catch {
     return false;

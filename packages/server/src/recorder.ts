@@ -9,7 +9,8 @@ import type { Log } from "@cairnlog/log";
 import type { ServerContext } from "./context.ts";
 import { receiveEvents } from "./event-body.ts";
 import type { ReceivedEvents } from "./event-sink.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Principal } from "./key-ring.ts";
+import type { Sender } from "./sources/quotas.ts";
 import { presentable, problemDocument } from "./problem.ts";
 import { asciiJson, batchReceipt, singleReceipt, type ReceiptForm } from "./receipt-json.ts";
 
@@ -29,24 +30,44 @@ export class Recorder {
     request: IncomingMessage,
     response: ServerResponse,
     log: Log,
-    source: string,
+    principal: Principal,
     form: ReceiptForm | undefined,
   ): Promise<void> {
-    const { budget, limits, metrics } = this.#context;
+    const { budget, limits, metrics, refusals } = this.#context;
     const startedAt = performance.now();
     const hold = budget.open();
     let answer: Answer | CairnError;
     try {
+      const sender = this.#senderOf(principal);
+      const { quotas } = this.#context;
+      if (sender !== undefined) quotas.check(sender);
       const received = await receiveEvents(request, limits, hold);
-      answer = await record(log, source, received, form, metrics);
+      const { count, byteLength } = received.batch;
+      const giveBack = sender && quotas.charge(sender, count, byteLength);
+      const refused = (refusal: CairnError): void => {
+        metrics.refused(log, refusal.code);
+        refusals.note(log, principal, refusal);
+      };
+      try {
+        answer = await record(log, principal.source, received, form, refused);
+      } catch (error) {
+        giveBack?.();
+        throw error;
+      }
     } catch (error) {
       answer = presentable(error);
+      refusals.note(log, principal, answer);
     }
     hold.release();
     if (answer instanceof CairnError) this.#refuse(request, response, answer);
     else this.#send(response, answer);
     const labels = { method: "POST", route: recordPath, status: response.statusCode };
     metrics.requests.observe(labels, (performance.now() - startedAt) / 1000);
+  }
+
+  /** Undefined for a key that may send whatever it likes. */
+  #senderOf({ id, source, quota }: Principal): Sender | undefined {
+    return quota && { name: `${source} (key ${id})`, quota };
   }
 
   #send(response: ServerResponse, { status, text }: Answer): void {
@@ -80,15 +101,15 @@ async function record(
   source: string,
   received: ReceivedEvents,
   form: ReceiptForm | undefined,
-  metrics: Metrics,
+  refused: (refusal: CairnError) => void,
 ): Promise<Answer> {
   const { batch, isSingle } = received;
-  if (batch.accepted === 0) return nothingAccepted(log, received, metrics);
+  if (batch.accepted === 0) return nothingAccepted(received, refused);
   const appended = await log.append(batch, source);
   if (isSingle) {
     const refusal = appended.refusal(0);
     if (refusal !== undefined) {
-      metrics.refused(log, refusal.code);
+      refused(refusal);
       throw refusal;
     }
     const text = await singleReceipt(log, appended, form ?? "full");
@@ -96,17 +117,17 @@ async function record(
   }
   for (let i = 0; appended.refused > 0 && i < appended.count; i++) {
     const refusal = appended.refusal(i);
-    if (refusal !== undefined) metrics.refused(log, refusal.code);
+    if (refusal !== undefined) refused(refusal);
   }
   const status = appended.refused === 0 ? 200 : appended.refused < appended.count ? 207 : 422;
   return { status, text: await batchReceipt(appended, form ?? "short") };
 }
 
 /** The log is not asked to record nothing. */
-function nothingAccepted(log: Log, received: ReceivedEvents, metrics: Metrics): Answer {
+function nothingAccepted(received: ReceivedEvents, refused: (refusal: CairnError) => void): Answer {
   const { refusals, count } = received.batch;
   for (const refusal of refusals.values()) {
-    metrics.refused(log, refusal.code);
+    refused(refusal);
     if (received.isSingle) throw refusal;
   }
   const results = Array.from(refusals.values(), (error) => ({ error: problemDocument(error) }));

@@ -36,5 +36,5 @@ export class RouteTable {
 
 function patternOf(path: string): RegExp {
   const escaped = path.replace(/[.+]/g, String.raw`\$&`);
-  return new RegExp(`^${escaped.replace(/:[a-z]+/g, "[^/]+").replace("*", ".+")}$`);
+  return new RegExp(`^${escaped.replace(/:[a-z0-9]+/g, "[^/]+").replace("*", ".+")}$`);
 }

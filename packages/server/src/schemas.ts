@@ -19,6 +19,14 @@ const strict = { additionalProperties: false };
 
 export const LogParams = Type.Object({ log: logName });
 export const EventParams = Type.Object({ log: logName, seq: decimal("Sequence number.") });
+export const BlobParams = Type.Object({
+  log: logName,
+  sha256: Type.String({
+    pattern: "^[0-9a-f]{64}$",
+    description: "SHA-256 of the blob, lower-case hex.",
+  }),
+});
+export type BlobParams = Static<typeof BlobParams>;
 export const TileParams = Type.Object({
   log: logName,
   level: Type.String({ pattern: "^(0|[1-9][0-9]?)$", description: "Level of the tile, 0 to 63." }),
@@ -169,6 +177,13 @@ export const WitnessList = Type.Object({
 });
 export const LogList = Type.Object({ logs: Type.Array(Type.Ref("LogDescription#")) });
 
+const NamedBlob = Type.Object({
+  sha256: Type.String({ description: "Lower-case hex." }),
+  byteLength: Type.Integer({ minimum: 0 }),
+  mediaType: Type.Optional(Type.String({ examples: ["application/json"] })),
+  role: Type.Optional(Type.String({ description: "What it is to the event." })),
+});
+
 export const Event = Type.Object(
   {
     id: Type.Optional(Type.String({ description: "Unique per source: the idempotency key." })),
@@ -182,6 +197,9 @@ export const Event = Type.Object(
     ),
     trace: Type.Optional(Type.String({ description: "W3C traceparent." })),
     details: Type.Optional(Type.Unknown()),
+    blobs: Type.Optional(
+      Type.Array(NamedBlob, { description: "Larger things: each is put before the event." }),
+    ),
   },
   { $id: "Event", additionalProperties: true },
 );

@@ -2,8 +2,9 @@
  * The HTTP face of logs: one Fastify, its routes, and its end. What it answers is
  * docs/spec/http.md.
  *
- * It knows no files but the one with the keys, opens and closes no log, and records nothing on its
- * own account: its own requests, refusals and failures are metrics and log lines, never events.
+ * It knows no files but those with keys and senders, opens and closes no log, and records nothing on its
+ * own account: its own requests and failures are metrics and log lines, never events. Of refusals the log is told that
+ * they were meant for, and sums them.
  */
 import {
   createServer as createHttpServer,
@@ -13,14 +14,18 @@ import {
 import { createServer as createHttpsServer } from "node:https";
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from "fastify";
 import swagger from "@fastify/swagger";
-import { assert, CairnError } from "@cairnlog/core";
+import { adapters, type Adapter } from "@cairnlog/capture";
+import { assert, CairnError, HostCheck } from "@cairnlog/core";
+import { systemClock, type Clock } from "@cairnlog/log";
 import { Access } from "./access.ts";
+import { AgreedSilences } from "./agreed-silences.ts";
+import { addBlobRoutes } from "./blob-routes.ts";
 import { BodyBudget } from "./body-budget.ts";
 import type { Companion } from "./companion.ts";
+import { addContinuityRoutes } from "./continuity-routes.ts";
 import type { ServerContext } from "./context.ts";
 import { addEntryRoutes } from "./entry-routes.ts";
 import { addEvidenceRoute } from "./evidence-route.ts";
-import { HostCheck } from "./host-check.ts";
 import type { KeySource } from "./key-ring.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { addLogRoutes } from "./log-routes.ts";
@@ -31,15 +36,26 @@ import { answerClientError, ProblemAnswers } from "./problem-answer.ts";
 import { addRangeRoute } from "./range-route.ts";
 import { addRecordRoute, takeShortWay } from "./record-route.ts";
 import { Recorder } from "./recorder.ts";
+import { RefusalNotes } from "./refusal-notes.ts";
 import type { LogRegistry } from "./registry.ts";
 import { RouteTable } from "./route-table.ts";
 import { sharedSchemas } from "./schemas.ts";
+import { Quotas } from "./sources/quotas.ts";
+import { fixedPaths, type FixedPath } from "./sources/fixed-paths.ts";
+import { noSources, type SourceRegistry } from "./sources/source-ring.ts";
+import { addSourceRoutes } from "./sources/source-routes.ts";
 import { addTileRoutes } from "./tile-routes.ts";
 import { UnusedConnections } from "./unused-connections.ts";
 
 export interface ServerOptions {
   readonly logs: LogRegistry;
   readonly keys: KeySource;
+  /** Other systems that may deliver. Default: none. */
+  readonly sources?: SourceRegistry;
+  /** What such systems speak, and which paths their protocols have fixed. Default: all that there are. */
+  readonly adapters?: readonly Adapter[];
+  readonly fixedPaths?: readonly FixedPath[];
+  readonly clock?: Pick<Clock, "now" | "monotonic">;
   /**
    * Host names, with or without a port, that requests may use besides loopback's and the listening
    * address.
@@ -73,7 +89,10 @@ export async function createServer(options: ServerOptions): Promise<CairnServer>
   const budget = new BodyBudget(limits.inFlightBytesMax);
   const companions = options.companions ?? [];
   const metrics = new Metrics(options.logs, budget, companions);
-  const problems = new ProblemAnswers(metrics);
+  const refusals = new RefusalNotes(options.logs);
+  const problems = new ProblemAnswers(metrics, refusals);
+  const sources = options.sources ?? noSources;
+  const silences = new AgreedSilences(options.logs, options.keys, sources);
   const stopping = new AbortController();
   const context: ServerContext = {
     logs: options.logs,
@@ -82,6 +101,8 @@ export async function createServer(options: ServerOptions): Promise<CairnServer>
     budget,
     metrics,
     problems,
+    refusals,
+    quotas: new Quotas(options.clock ?? systemClock),
     stopping: stopping.signal,
     isReady: options.isReady ?? (() => true),
     companions,
@@ -95,6 +116,8 @@ export async function createServer(options: ServerOptions): Promise<CairnServer>
         framework(request, response);
       }),
   });
+  // The schemas of answers are for the document: making a serializer of each took a tenth of a second at every start.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   const recorder = new Recorder(context, app.log);
   const routes = new RouteTable(app);
   addFailures(app, context, routes);
@@ -102,10 +125,20 @@ export async function createServer(options: ServerOptions): Promise<CairnServer>
   await app.register(swagger, openapiOptions);
   for (const schema of sharedSchemas) app.addSchema(schema);
   await app.register(async (scope) => addRecordRoute(scope, context, recorder));
+  await app.register(async (scope) =>
+    addSourceRoutes(scope, context, {
+      sources,
+      adapters: options.adapters ?? adapters,
+      fixedPaths: options.fixedPaths ?? fixedPaths,
+      clock: options.clock ?? systemClock,
+    }),
+  );
   await app.register(async (scope) => addMeasuredRoutes(scope, context));
   metrics.watch();
   await app.ready();
   app.server.maxConnections = limits.connectionsMax;
+  silences.start();
+  stopping.signal.addEventListener("abort", () => silences.stop());
   return new Server(app, hosts, routes, stopping, limits);
 }
 
@@ -273,6 +306,8 @@ function addMeasuredRoutes(app: FastifyInstance, context: ServerContext): void {
   addRangeRoute(app, context);
   addEntryRoutes(app, context);
   addEvidenceRoute(app, context);
+  void app.register(async (scope) => addBlobRoutes(scope, context));
+  addContinuityRoutes(app, context);
   addTileRoutes(app, context);
   addOperationRoutes(app, context);
 }

@@ -20,6 +20,8 @@ import {
   createKey,
   createServer,
   keyRing,
+  sourceRing,
+  sourcesPath,
   type LogRegistry,
   type NewApiKey,
   type ServerOptions,
@@ -82,6 +84,7 @@ export async function serve(t: TestContext, options: TestServerOptions = {}): Pr
   const server = await createServer({
     logs: registry,
     keys: keyRing(apiKeysPath(folder), systemClock),
+    sources: sourceRing(sourcesPath(folder), systemClock),
     ...options,
   });
   const url = await server.listen({ host: "127.0.0.1", port: 0 });

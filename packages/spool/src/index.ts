@@ -1,2 +1,2 @@
 /** The SDK's memory on disk: events that outlive the app and the network. */
-export const name = "spool";
+export { openSpool, type SpoolOptions } from "./open-spool.ts";

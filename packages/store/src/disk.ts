@@ -17,9 +17,9 @@ export interface DiskFile {
   write(bytes: Uint8Array, at: number): Promise<void>;
   /**
    * `write`, then `datasync`, with nothing of the caller's in between: for the two writes of a commit, which somebody
-   * waits for. Fails as either of the two does.
+   * waits for. Fails as either of the two does. `isBusy`: the caller's thread has other work meanwhile.
    */
-  writeDurably(bytes: Uint8Array, at: number): Promise<void>;
+  writeDurably(bytes: Uint8Array, at: number, isBusy?: boolean): Promise<void>;
   /** Makes content and length durable. After a failure nobody knows what is: it must not be tried again. */
   datasync(): Promise<void>;
   /** Length in bytes. */
@@ -27,9 +27,12 @@ export interface DiskFile {
   close(): Promise<void>;
 }
 
-export interface DiskEntry {
+export interface DiskName {
   readonly name: string;
   readonly isFolder: boolean;
+}
+
+export interface DiskEntry extends DiskName {
   /** 0 for folders. */
   readonly byteLength: number;
 }
@@ -44,6 +47,8 @@ export interface Disk {
   makeFolder(path: string): Promise<void>;
   /** What is directly under `path`, in any order. An entry that vanishes meanwhile may be left out. */
   entries(path: string): Promise<DiskEntry[]>;
+  /** The same without lengths, where that costs less: there may be a million blobs. */
+  names?(path: string): Promise<DiskName[]>;
   /** Atomic; replaces what is at `to`. Both are in the same folder. */
   rename(from: string, to: string): Promise<void>;
   /** A second name for a file; "EEXIST" where `to` is taken. Both are in the same folder. */

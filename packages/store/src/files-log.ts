@@ -129,16 +129,16 @@ export class FilesLog implements LogStore {
     await this.#run(() => this.#tails.reserve(first, byteLength));
   }
 
-  async appendTail(parts: readonly TailPart[]): Promise<void> {
-    await this.#run(() => this.#tails.append(parts));
+  async appendTail(parts: readonly TailPart[], isBusy = false): Promise<void> {
+    await this.#run(() => this.#tails.append(parts, isBusy));
   }
 
   async clearTail(first: number, byteLength: number): Promise<void> {
     await this.#run(() => this.#tails.clear(first, byteLength));
   }
 
-  async commit(commit: Commit): Promise<void> {
-    await this.#run(() => this.#commit(commit));
+  async commit(commit: Commit, isBusy = false): Promise<void> {
+    await this.#run(() => this.#commit(commit, isBusy));
   }
 
   async freeBytes(): Promise<number | undefined> {
@@ -153,7 +153,7 @@ export class FilesLog implements LogStore {
     return this.#closing;
   }
 
-  async #commit(commit: Commit): Promise<void> {
+  async #commit(commit: Commit, isBusy: boolean): Promise<void> {
     this.#poison.check();
     if (commit.number !== this.#lastNumber + 1) {
       throw new CairnError(
@@ -167,7 +167,7 @@ export class FilesLog implements LogStore {
     this.#lastNumber = commit.number;
     try {
       const at = (commit.number % commitSlotCount) * commitSlotByteLength;
-      await this.#ring.writeDurably(slot, at);
+      await this.#ring.writeDurably(slot, at, isBusy);
     } catch (error) {
       this.#poison.set(error);
       throw storeError(error, "write", this.name, ringPath);

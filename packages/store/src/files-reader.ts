@@ -3,8 +3,9 @@
  * process writes, seals and removes.
  */
 import { CairnError } from "@cairnlog/core";
+import { noteBuffers } from "./buffer-garbage.ts";
 import { readCommitRing } from "./commit-slot.ts";
-import type { Disk, DiskEntry, DiskFile } from "./disk.ts";
+import type { Disk, DiskEntry, DiskFile, DiskName } from "./disk.ts";
 import { checkFolder, checkPath, comparePaths, isTemporary, lockPath, ringPath } from "./paths.ts";
 import { failureCode, reporting } from "./store-error.ts";
 import type { Commit, LogReader, StoredObject } from "./store.ts";
@@ -44,6 +45,7 @@ export async function readSome(
   offset: number,
   length: number,
 ): Promise<Uint8Array> {
+  noteBuffers(length);
   const bytes = new Uint8Array(length);
   const count = await file.read(bytes, offset);
   return count === length ? bytes : bytes.slice(0, count);
@@ -51,8 +53,17 @@ export async function readSome(
 
 /** The entries of a folder; none where there is no such folder. */
 export async function entriesOf(disk: Disk, path: string): Promise<DiskEntry[]> {
+  return orNone(() => disk.entries(path));
+}
+
+/** The same without lengths. */
+export async function namesOf(disk: Disk, path: string): Promise<DiskName[]> {
+  return orNone(() => disk.names?.(path) ?? disk.entries(path));
+}
+
+async function orNone<T>(list: () => Promise<T[]>): Promise<T[]> {
   try {
-    return await disk.entries(path);
+    return await list();
   } catch (error) {
     if (failureCode(error) === "ENOENT") return [];
     throw error;

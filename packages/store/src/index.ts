@@ -1,5 +1,18 @@
 /** Where bytes rest: one interface, one conformance suite, several implementations. */
 export {
+  blobFolders,
+  blobPath,
+  blobsFolder,
+  blobTooLarge,
+  damagedBlob,
+  findBlobHash,
+  listBlobs,
+  readBlob,
+  writeBlob,
+  type WrittenBlob,
+} from "./blob-files.ts";
+export { findSegmentBlobs, recordedBlobs, type OnBlob } from "./blob-finder.ts";
+export {
   commitSlotByteLength,
   commitSlotCount,
   decodeCommitSlot,
@@ -31,6 +44,8 @@ export type {
 } from "./store.ts";
 export { bundleEntries, frameCount, sealedPath, segmentEntries } from "./segment-format.ts";
 export { SegmentReader, type OpenSegmentOptions, type SegmentSource } from "./segment-reader.ts";
+export { findHolding, type EntryFilter } from "./entry-filter.ts";
+export { searchSegment } from "./segment-search.ts";
 export { compressFrameHere } from "./segment-compress.ts";
 export { writeSegment, type WriteSegmentOptions, type WrittenSegment } from "./segment-writer.ts";
 export {
@@ -40,3 +55,4 @@ export {
   type ExpectedSegment,
   type SegmentHashes,
 } from "./segment-check.ts";
+export { noteBuffers } from "./buffer-garbage.ts";

@@ -87,6 +87,20 @@ describe("the lock", () => {
     await log.close();
   });
 
+  it("says that the disk is full where it is", { skip: !fs.existsSync("/dev/full") }, async (t) => {
+    const folder = dataFolder(t);
+    const log = await filesStore({ folder }).create("a");
+    await log.close();
+    fs.rmSync(path.join(folder, "a/LOCK"));
+    // Whatever is written there finds no room.
+    fs.symlinkSync("/dev/full", path.join(folder, "a/LOCK"));
+    await assert.rejects(filesStore({ folder }).open("a"), (error) => {
+      assert.ok(isCairnError(error, "storage_full"), String(error));
+      assert.match(error.message, /cannot lock LOCK .*: free some room on the disk/);
+      return true;
+    });
+  });
+
   it("does not care what is in its file", async (t) => {
     const folder = dataFolder(t);
     const store = filesStore({ folder });

@@ -13,7 +13,7 @@ import { DatabaseSync } from "node:sqlite";
 import { isMainThread } from "node:worker_threads";
 import { CairnError } from "@cairnlog/core";
 import { lockPath } from "./paths.ts";
-import { failureCode, storeError } from "./store-error.ts";
+import { failureCode, sqliteCode, storeError } from "./store-error.ts";
 
 export interface HeldLock {
   release(): void;
@@ -35,12 +35,6 @@ function locked(log: string, holder: string): CairnError {
       place: { log, path: lockPath },
     },
   );
-}
-
-/** SQLite's primary result code of a failure, or undefined where it is not SQLite's. */
-function sqliteCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !("errcode" in error)) return undefined;
-  return typeof error.errcode === "number" ? error.errcode % 256 : undefined;
 }
 
 /** Folders whose lock this thread holds, by device and inode: another path to the same folder is the same. */

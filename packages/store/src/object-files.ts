@@ -8,7 +8,7 @@
  */
 import { CairnError, isSameBytes } from "@cairnlog/core";
 import type { Disk, DiskFile } from "./disk.ts";
-import { entriesOf, readSome, withFile } from "./files-reader.ts";
+import { namesOf, readSome, withFile } from "./files-reader.ts";
 import { checkObjectPath, folderOf, isTemporary, temporaryPath } from "./paths.ts";
 import { failureCode, reporting } from "./store-error.ts";
 import type { ObjectWriter } from "./store.ts";
@@ -128,7 +128,7 @@ export class ObjectFiles {
    */
   async settleLeftovers(folder = ""): Promise<void> {
     const full = folder === "" ? this.#folder : `${this.#folder}/${folder}`;
-    for (const { name, isFolder } of await entriesOf(this.#disk, full)) {
+    for (const { name, isFolder } of await namesOf(this.#disk, full)) {
       if (isFolder) await this.settleLeftovers(folder === "" ? name : `${folder}/${name}`);
       else if (isTemporary(name)) await this.#disk.unlink(`${full}/${name}`);
     }

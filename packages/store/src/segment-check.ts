@@ -26,10 +26,10 @@ import {
   type VerifiedSignature,
   type Vkey,
 } from "@cairnlog/core";
+import { BlobFinder, type OnBlob } from "./blob-finder.ts";
 import { rootOfFullTile, threadSimd } from "./bulk-hash.ts";
 import {
   bundleEntries,
-  frameCount,
   leafHashesByteLength,
   magic,
   segmentEntries,
@@ -38,6 +38,7 @@ import {
 } from "./segment-format.ts";
 import { FrameChecker, type CheckedFrame } from "./segment-frame-check.ts";
 import { decompressFrame, releaseFrame, type FramePlace } from "./segment-frame.ts";
+import { framesOf } from "./segment-frames.ts";
 import { SegmentReader, readExactly, type SegmentSource } from "./segment-reader.ts";
 
 /** What the caller knows of the segment from elsewhere. What is left out is taken from the file. */
@@ -78,6 +79,11 @@ export interface CheckSegmentOptions {
   readonly scanEvents?: boolean;
   /** True to do without the SIMD kernel, also where there is one: the result is the same. For tests. */
   readonly isScalar?: boolean;
+  /**
+   * Called for each blob that an entry names, before that entry is checked: to be believed when the whole segment has
+   * been.
+   */
+  readonly onBlob?: OnBlob;
   /** Called after each frame, with the number of entries that were checked so far. */
   readonly onProgress?: (entries: number) => void;
 }
@@ -193,15 +199,17 @@ async function checkFrames(
   onBytes: (compressed: Uint8Array) => void,
 ): Promise<void> {
   const { path, trailer, layout, table } = segment;
-  const { scanEvents = true, isScalar = false, expected } = options;
+  const { scanEvents = true, isScalar = false, expected, onBlob } = options;
+  const finder = new BlobFinder();
   const simd = isScalar ? undefined : threadSimd();
   const rootOfTile = simd === undefined ? rootOfFullTile : simd.rootOfTile.bind(simd);
   const checker = new FrameChecker(scanEvents, simd?.frames);
   let lastTimeMs =
     expected?.previousTime === undefined ? -Infinity : parseLogTime(expected.previousTime);
-  for await (const { frame, compressed } of framesOf(segment, onBytes)) {
+  for await (const { frame, compressed } of framesOf(segment, { onBytes })) {
     const place = segment.framePlace(frame);
     const stripped = decompressFrame(compressed, place);
+    if (onBlob !== undefined) finder.find(stripped, place.first, onBlob);
     const run = withHashBefore(hashes, trailer.prev, frame);
     const check = (): CheckedFrame => checker.check(stripped, place, run, lastTimeMs);
     // Hashes that were compared with the log's own are the ones that its root was made from.
@@ -239,52 +247,6 @@ function withHashBefore(hashes: Uint8Array, prev: Hash, frame: number): Uint8Arr
   run.set(prev);
   run.set(hashes.subarray(0, tileByteLength), 32);
   return run;
-}
-
-/** Frames are read together up to this length: a read of its own for each costs more than the bytes do. */
-const runByteLength = 512 * 1024;
-
-interface FrameBytes {
-  readonly frame: number;
-  readonly compressed: Uint8Array;
-}
-
-/**
- * The frames as they lie in the file, in order. `onBytes` gets the same bytes in larger pieces. The next frames are
- * read while these are checked.
- */
-async function* framesOf(
-  segment: SegmentReader,
-  onBytes: (compressed: Uint8Array) => void,
-): AsyncGenerator<FrameBytes> {
-  let begin = 0;
-  let end = runEnd(segment, begin);
-  let next = segment.readFrames(begin, end);
-  while (begin < frameCount) {
-    const bytes = await next;
-    const [from, until] = [begin, end];
-    begin = end;
-    if (begin < frameCount) {
-      end = runEnd(segment, begin);
-      next = segment.readFrames(begin, end);
-      // If a frame of this run fails, nobody waits for the next one.
-      next.catch(() => undefined);
-    }
-    onBytes(bytes);
-    const runAt = segment.framePlace(from).byte;
-    for (let frame = from; frame < until; frame++) {
-      const at = segment.framePlace(frame).byte - runAt;
-      yield { frame, compressed: bytes.subarray(at, segment.table.ends[frame]! - runAt) };
-    }
-  }
-}
-
-/** The frame after the last one that is read together with frame `begin`. */
-function runEnd(segment: SegmentReader, begin: number): number {
-  const from = segment.framePlace(begin).byte;
-  let end = begin + 1;
-  while (end < frameCount && segment.table.ends[end]! - from <= runByteLength) end++;
-  return end;
 }
 
 /** The leaf hashes of a frame are not the sealed ones: the first one that its entry disagrees with is named. */

@@ -96,8 +96,14 @@ export class SegmentReader {
 
   /** The 256 leaf hashes of frame `frame`: a level-0 tile. */
   async level0(frame: number): Promise<Uint8Array> {
-    checkFrame(frame);
-    return this.#read(this.layout.leafHashes + 32 * bundleEntries * frame, 32 * bundleEntries);
+    return this.level0s(frame, frame + 1);
+  }
+
+  /** The leaf hashes of frames `begin` up to, not including, `end`. */
+  async level0s(begin: number, end: number): Promise<Uint8Array> {
+    checkFrame(begin);
+    const tile = 32 * bundleEntries;
+    return this.#read(this.layout.leafHashes + tile * begin, tile * (end - begin));
   }
 
   /** The roots of the 256 level-0 tiles: the segment's level-1 tile. */

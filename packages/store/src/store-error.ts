@@ -23,10 +23,17 @@ const advice: Readonly<Record<string, string>> = {
 };
 
 const fullCodes: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+const sqliteFull = 13;
+
+/** SQLite's primary result code of a failure, or undefined where it is not SQLite's. */
+export function sqliteCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !("errcode" in error)) return undefined;
+  return typeof error.errcode === "number" ? error.errcode % 256 : undefined;
+}
 
 /** True if a failure means that there is no room left. */
 export function isFull(error: unknown): boolean {
-  return fullCodes.has(failureCode(error) ?? "");
+  return fullCodes.has(failureCode(error) ?? "") || sqliteCode(error) === sqliteFull;
 }
 
 /**

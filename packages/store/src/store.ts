@@ -95,15 +95,18 @@ export interface LogStore extends LogReader {
    * need not grow it. "storage_full" where there is no room; the log goes on with what it has.
    */
   reserveTail(first: number, byteLength: number): Promise<void>;
-  /** Writes the parts and makes them durable. */
-  appendTail(parts: readonly TailPart[]): Promise<void>;
+  /** Writes the parts and makes them durable. `isBusy`: the caller's thread has other work meanwhile. */
+  appendTail(parts: readonly TailPart[], isBusy?: boolean): Promise<void>;
   /**
    * Cuts the tail file of `first` to `byteLength` and fills it with zeros to its old length, durably. Recovery
    * alone does this, after what lay beyond was kept under `lost/`.
    */
   clearTail(first: number, byteLength: number): Promise<void>;
-  /** Makes `commit` the newest one, durably. Its number must be the last one's plus 1, else "conflict". */
-  commit(commit: Commit): Promise<void>;
+  /**
+   * Makes `commit` the newest one, durably. Its number must be the last one's plus 1, else "conflict". `isBusy` as in
+   * `appendTail`.
+   */
+  commit(commit: Commit, isBusy?: boolean): Promise<void>;
   /** Bytes that are still free on the medium; undefined where nobody knows. */
   freeBytes(): Promise<number | undefined>;
 }

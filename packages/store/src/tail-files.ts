@@ -39,7 +39,7 @@ export class TailFiles {
     this.#poison = poison;
   }
 
-  async append(parts: readonly TailPart[]): Promise<void> {
+  async append(parts: readonly TailPart[], isBusy: boolean): Promise<void> {
     this.#poison.check();
     const touched = new Set<TailFile>();
     let path = "tail";
@@ -51,7 +51,7 @@ export class TailFiles {
         while (end > tail.zeroedTo && tail.reserving !== undefined) await tail.reserving;
         // Claimed before it is written, so that a reservation that starts meanwhile begins behind it.
         tail.zeroedTo = Math.max(tail.zeroedTo, end);
-        if (parts.length === 1) await tail.file.writeDurably(bytes, offset);
+        if (parts.length === 1) await tail.file.writeDurably(bytes, offset, isBusy);
         else {
           await tail.file.write(bytes, offset);
           touched.add(tail);

@@ -24,6 +24,7 @@ import { encodeCommitSlot, readCommitRing, type Commit } from "@cairnlog/store";
 import { SeededRandom } from "@cairnlog/testing";
 import { verifyDirectory } from "./directory.ts";
 import {
+  appendNaming,
   appendSome,
   mapDisk,
   mapLocation,
@@ -65,9 +66,11 @@ let commit: Commit;
 before(async () => {
   [younger, files] = await withLog(async (log, folder) => {
     for (const mark of ["a", "b", "c"]) await appendSome(log, 2, mark);
+    await appendNaming(log, ["the body of a request", "another body"]);
     await log.publish();
     const early = readFiles(folder);
     for (const mark of ["d", "e"]) await appendSome(log, 2, mark);
+    await appendNaming(log, ["another body", "of the newest entry"]);
     await log.publish();
     vkeys = [...log.vkeys];
     return [early, readFiles(folder)];
@@ -97,8 +100,8 @@ test("a sound log is consistent, and verified under keys from outside", async ()
   const report = await verify(files);
   assert.deepEqual([report.problems, report.notes], [[], []]);
   assert.equal(report.verdict, "consistent");
-  assert.equal(report.size, 11);
-  assert.equal(report.entriesChecked, 11);
+  assert.equal(report.size, 13);
+  assert.equal(report.entriesChecked, 13);
   assert.match(report.summary, /fingerprint/);
   assert.equal((await verify(files, { vkeys })).verdict, "verified");
   assert.equal((await verify(files, { vkeys: [vkeys[0]!] })).verdict, "verified");

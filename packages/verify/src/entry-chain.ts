@@ -15,6 +15,7 @@ import {
   type Hash,
   type Sha256,
 } from "@cairnlog/core";
+import { recordedBlobs, type OnBlob } from "@cairnlog/store";
 
 /** Where a chain stands: all that the next entry is held against. */
 export interface ChainPosition {
@@ -46,7 +47,11 @@ export class EntryChain {
   firstTime: string | undefined;
   lastTime: string | undefined;
 
-  constructor(sha256: Sha256, from: ChainPosition = chainBegin) {
+  readonly #onBlob: OnBlob | undefined;
+
+  /** `onBlob` is called for each blob that an entry names, once that was taken. */
+  constructor(sha256: Sha256, from: ChainPosition = chainBegin, onBlob?: OnBlob) {
+    this.#onBlob = onBlob;
     this.#sha256 = sha256;
     this.#size = from.size;
     this.#prev = from.prev;
@@ -96,6 +101,8 @@ export class EntryChain {
     this.#lastTimeMs = entry.timeMs;
     this.firstTime ??= entry.time;
     this.lastTime = entry.time;
+    if (this.#onBlob === undefined) return;
+    for (const blob of recordedBlobs(this.#scanner, bytes)) this.#onBlob(seq, blob);
   }
 
   #fault(seq: number, prev: Hash, timeMs: number): string | undefined {

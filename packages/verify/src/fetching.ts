@@ -3,6 +3,7 @@
  * request ends in time, being busy is waited for a few times and no more. Redirects are refused, because a key that
  * was meant for one server must not go to another.
  */
+import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CairnError, parseDecimal } from "@cairnlog/core";
 
@@ -41,7 +42,27 @@ export class Fetcher {
    * The bytes at `path`: at most `byteLengthMax`, after any content encoding was undone. "not_found", "forbidden",
    * "unauthenticated", "unavailable", "too_large"; the signal's reason when aborted.
    */
-  async get(path: string, byteLengthMax: number): Promise<Uint8Array> {
+  get(path: string, byteLengthMax: number): Promise<Uint8Array> {
+    return this.#retrying(path, (response) => readUpTo(response, byteLengthMax, path));
+  }
+
+  /** SHA-256 (hex) and length of the bytes at `path`, which are not held. Fails as `get` does. */
+  digest(
+    path: string,
+    byteLengthMax: number,
+  ): Promise<{ readonly sha256: string; readonly byteLength: number }> {
+    return this.#retrying(path, async (response) => {
+      const hash = createHash("sha256");
+      let byteLength = 0;
+      for await (const piece of piecesUpTo(response, byteLengthMax, path)) {
+        byteLength += piece.length;
+        hash.update(piece);
+      }
+      return { sha256: hash.digest("hex"), byteLength };
+    });
+  }
+
+  async #retrying<T>(path: string, read: (response: Response) => Promise<T>): Promise<T> {
     const { signal, attempts = attemptsDefault } = this.#options;
     let last: CairnError | undefined;
     for (let attempt = 0; attempt < attempts; attempt++) {
@@ -51,7 +72,7 @@ export class Fetcher {
         await sleep(Math.min(wait, waitMaxMs), undefined, signal === undefined ? {} : { signal });
       }
       try {
-        return await this.#once(path, byteLengthMax);
+        return await this.#once(path, read);
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof CairnError)) last = unreachable(path, error);
@@ -62,7 +83,7 @@ export class Fetcher {
     throw last ?? unreachable(path, undefined);
   }
 
-  async #once(path: string, byteLengthMax: number): Promise<Uint8Array> {
+  async #once<T>(path: string, read: (response: Response) => Promise<T>): Promise<T> {
     const { key, signal, timeoutMs = timeoutDefaultMs } = this.#options;
     const inTime = AbortSignal.timeout(timeoutMs);
     const response = await this.#fetch(this.#base + path, {
@@ -74,7 +95,7 @@ export class Fetcher {
       await response.body?.cancel();
       throw refused(response, path);
     }
-    return readUpTo(response, byteLengthMax, path);
+    return read(response);
   }
 }
 
@@ -83,20 +104,11 @@ async function readUpTo(
   byteLengthMax: number,
   path: string,
 ): Promise<Uint8Array> {
-  const reader = (response.body as ReadableStream<Uint8Array> | null)?.getReader();
-  if (reader === undefined) return new Uint8Array(0);
   const pieces: Uint8Array[] = [];
   let byteLength = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    byteLength += value.length;
-    if (byteLength > byteLengthMax) {
-      await reader.cancel();
-      const what = `${path} is longer than ${byteLengthMax} bytes, which it can't be`;
-      throw new CairnError("too_large", what, { place: { path } });
-    }
-    pieces.push(value);
+  for await (const piece of piecesUpTo(response, byteLengthMax, path)) {
+    pieces.push(piece);
+    byteLength += piece.length;
   }
   const bytes = new Uint8Array(byteLength);
   let at = 0;
@@ -105,6 +117,27 @@ async function readUpTo(
     at += piece.length;
   }
   return bytes;
+}
+
+async function* piecesUpTo(
+  response: Response,
+  byteLengthMax: number,
+  path: string,
+): AsyncGenerator<Uint8Array, void> {
+  const reader = (response.body as ReadableStream<Uint8Array> | null)?.getReader();
+  if (reader === undefined) return;
+  let byteLength = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    byteLength += value.length;
+    if (byteLength > byteLengthMax) {
+      await reader.cancel();
+      const what = `${path} is longer than ${byteLengthMax} bytes, which it can't be`;
+      throw new CairnError("too_large", what, { place: { path } });
+    }
+    yield value;
+  }
 }
 
 function refused(response: Response, path: string): CairnError {

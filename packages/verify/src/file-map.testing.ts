@@ -44,6 +44,18 @@ export async function appendSome(log: Log, count: number, mark: string): Promise
   if (refused > 0) throw new Error("an event of the test was refused");
 }
 
+/** Puts blobs, and appends one event that names them all. */
+export async function appendNaming(log: Log, texts: readonly string[]): Promise<void> {
+  const blobs: object[] = [];
+  for (const text of texts) {
+    const bytes = utf8(text);
+    blobs.push({ sha256: await log.putBlob(bytes), byteLength: bytes.length });
+  }
+  const event = { type: "api.call", actor: { id: "alice@example.com" }, action: "PUT", blobs };
+  const { refused } = await log.append(readNdjson(utf8(JSON.stringify(event))), "api");
+  if (refused > 0) throw new Error("an event of the test was refused");
+}
+
 /** Every file under a folder but LOCK. */
 export function readFiles(folder: string): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();

@@ -136,7 +136,8 @@ async function realEntries(shown: string): Promise<Entry[]> {
 
 function unreadable(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;
-  if (typeof code !== "string") return error;
+  // A disk that is none, as a bucket, says itself what is wrong.
+  if (typeof code !== "string" || error instanceof CairnError) return error;
   return new CairnError("unavailable", `cannot read ${path} (${code}): run as who may read it`, {
     cause: error,
     place: { path },

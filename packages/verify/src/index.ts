@@ -17,13 +17,14 @@ export type {
 export { parseGenesis, type Genesis } from "./settings.ts";
 export { verifySealedFile, type SealedFileOptions } from "./sealed-file.ts";
 export { detectTarget, verifyTarget, type Target, type TargetOptions } from "./target.ts";
-export type { TrustOptions } from "./trust.ts";
+export { checkWitnesses, trustedKeys, type TrustOptions } from "./trust.ts";
 export { verifyUrl, type UrlOptions } from "./url.ts";
 // What a verifier of another kind of place is made of: that of buckets.
 export { LogFolder, type FolderListing } from "./folder.ts";
 export { identify, type Identity } from "./identity.ts";
-export { checkAllSigned, checkPinned, parsePinned, reportKeys } from "./keys.ts";
+export { checkAllSigned, checkPinned, reportKeys } from "./keys.ts";
 export { Findings, verdictOf } from "./report.ts";
+export { checkBlobs, NamedBlobs, type FirstNaming } from "./named-blobs.ts";
 export { RootClaims } from "./root-claims.ts";
 export { appendSealed, type ChainContext } from "./sealed-chain.ts";
 export type { SegmentJob } from "./segment-job.ts";

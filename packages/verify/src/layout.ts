@@ -1,9 +1,17 @@
 /** What may lie in a log's folder (docs/spec/files.md), and what else does. */
-import { idSidecarPath, sealedPath, segmentEntries, tailPath } from "@cairnlog/store";
+import {
+  blobsFolder,
+  findBlobHash,
+  idSidecarPath,
+  sealedPath,
+  segmentEntries,
+  tailPath,
+} from "@cairnlog/store";
 import type { FolderListing } from "./folder.ts";
 import { keyPaths } from "./keys.ts";
 import type { Findings } from "./report.ts";
 import { settingsPath } from "./settings.ts";
+import { streamFilePath } from "./stream-files.ts";
 
 export const checkpointPath = "checkpoint";
 const topFiles: readonly string[] = ["commits", checkpointPath, settingsPath, ...keyPaths];
@@ -14,11 +22,13 @@ const topFolders = new Set([
   "tree",
   "index",
   "index/ids",
+  "index/streams",
   "lost",
   "evidence",
   "damaged",
+  blobsFolder,
 ]);
-const numbered = /^(tail|sealed|index\/ids|tree\/[1-9]?[0-9])\/([0-9]{16})$/;
+const numbered = /^(tail|sealed|index\/ids|index\/streams|tree\/[1-9]?[0-9])\/([0-9]{16})$/;
 /** What `witness-conflict.ts` of the log keeps. */
 const conflict = /^evidence\/witness-conflict-[1-9][0-9]?\.json$/;
 const temporary = /\.tmp-[0-9]+$/;
@@ -28,6 +38,8 @@ export interface Layout {
   readonly sealed: readonly number[];
   readonly tails: readonly number[];
   readonly ids: readonly number[];
+  /** The same of each file of streams. */
+  readonly streams: readonly number[];
   /** Paths of upper tiles. */
   readonly tiles: readonly string[];
 }
@@ -37,6 +49,7 @@ export function layoutOf(listing: FolderListing, findings: Findings): Layout {
   const sealed: number[] = [];
   const tails: number[] = [];
   const ids: number[] = [];
+  const streams: number[] = [];
   const tiles: string[] = [];
   let kept = 0;
   let replaced = 0;
@@ -50,6 +63,7 @@ export function layoutOf(listing: FolderListing, findings: Findings): Layout {
       replaced++;
       continue;
     }
+    if (findBlobHash(path) !== undefined) continue;
     if (conflict.test(path)) {
       const what = "a witness said that it holds another history of this log: look at the file";
       findings.note("rest", what, { path });
@@ -61,6 +75,8 @@ export function layoutOf(listing: FolderListing, findings: Findings): Layout {
     if (kind === "tail" && isPlace && tailPath(first) === path) tails.push(first);
     else if (kind === "sealed" && isPlace && sealedPath(first) === path) sealed.push(first);
     else if (kind === "index/ids" && isPlace && idSidecarPath(first) === path) ids.push(first);
+    else if (kind === "index/streams" && isPlace && streamFilePath(first) === path)
+      streams.push(first);
     else if (kind?.startsWith("tree/") === true) tiles.push(path);
     else if (temporary.test(path)) findings.note("unknown", "an unfinished file", { path });
     else if (kind !== undefined)
@@ -69,11 +85,14 @@ export function layoutOf(listing: FolderListing, findings: Findings): Layout {
   }
   for (const path of listing.folders) {
     const isKnown =
-      topFolders.has(path) || /^tree\/[0-9]+$/.test(path) || /^(?:lost|damaged)\//.test(path);
+      topFolders.has(path) ||
+      /^(?:tree\/[0-9]+|blobs\/[0-9a-f]{2})$/.test(path) ||
+      /^(?:lost|damaged)\//.test(path);
     if (!isKnown) findings.note("unknown", "the folder is none of the log's", { path });
   }
   for (const path of listing.strange) {
-    const isOwn = topFiles.includes(path) || numbered.test(path);
+    const isBlob = findBlobHash(path) !== undefined;
+    const isOwn = topFiles.includes(path) || numbered.test(path) || isBlob;
     if (isOwn) findings.problem("unreadable", "it is no regular file", { path });
     else findings.note("unknown", "it is no regular file, and none of the log's", { path });
   }
@@ -87,5 +106,11 @@ export function layoutOf(listing: FolderListing, findings: Findings): Layout {
   }
   const ascending = (a: number, b: number): number => a - b;
   sealed.sort(ascending);
-  return { sealed, tails: tails.sort(ascending), ids: ids.sort(ascending), tiles };
+  return {
+    sealed,
+    tails: tails.sort(ascending),
+    ids: ids.sort(ascending),
+    streams: streams.sort(ascending),
+    tiles,
+  };
 }

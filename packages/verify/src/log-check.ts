@@ -18,11 +18,13 @@ import { identify, noIdentity, type Identity } from "./identity.ts";
 import { checkAllSigned, checkPinned, checkPrivateKeys, reportKeys } from "./keys.ts";
 import { checkpointPath, layoutOf, type Layout } from "./layout.ts";
 import { LogVerification } from "./log-verification.ts";
+import { checkBlobs, NamedBlobs } from "./named-blobs.ts";
 import { Findings, type Report } from "./report.ts";
 import { RootClaims } from "./root-claims.ts";
 import { appendSealed, type ChainContext } from "./sealed-chain.ts";
 import type { SegmentJob } from "./segment-job.ts";
 import { checkSegments, type SegmentResult } from "./segment-pool.ts";
+import { checkStreamFiles } from "./stream-files.ts";
 import { checkTail, checkUnusedTail, type Position, type Rest, type TailContext } from "./tail.ts";
 import { checkWitnesses } from "./trust.ts";
 import { UpperTiles } from "./upper-tiles.ts";
@@ -37,6 +39,7 @@ export class LogCheck extends LogVerification {
   #published: { readonly note: string; readonly size: number } | undefined;
   #firstTime: string | undefined;
   #entries = 0;
+  readonly #named = new NamedBlobs();
 
   constructor(
     folder: LogFolder,
@@ -96,6 +99,9 @@ export class LogCheck extends LogVerification {
         findings.note("rest", what, { seq: newest.size, path: "tail" });
       }
     }
+    const { signal } = this.#options;
+    const blobs = { folder: this.#folder, listing, findings, signal };
+    await checkBlobs(this.#named, blobs);
     this.claims.finish();
     const { genesis } = this.#identity;
     if (genesis === undefined && newest !== undefined && newest.size > 0 && !findings.hasProblems) {
@@ -173,7 +179,9 @@ export class LogCheck extends LogVerification {
     const parts = { folder: this.#folder, findings, claims: this.claims, onFirst };
     const chain: ChainContext = { ...parts, sha256, tiles };
     const onEntries = (count: number): void => this.#progress(count, newest.size);
-    const tail: TailContext = { ...parts, crypto: this.crypto, commit: newest, signal, onEntries };
+    const onBlob = this.#named.take;
+    const { crypto } = this;
+    const tail: TailContext = { ...parts, crypto, commit: newest, signal, onEntries, onBlob };
     if (this.claims.isWaiting(0)) this.claims.settle(0, position.edge.root());
     await this.#checkSealed(layout, newest, position, chain, tail);
     tiles.finish();
@@ -211,6 +219,7 @@ export class LogCheck extends LogVerification {
         });
       }
     }
+    await checkStreamFiles(this.#folder, layout.streams, findings);
     for (const first of layout.ids) {
       if (byFirst.has(first)) continue;
       const what = "there are no sealed entries that these id hashes are of";
@@ -226,14 +235,18 @@ export class LogCheck extends LogVerification {
     return { path, byteLength, first, origin: this.#identity.origin, vkeys: own, idKey };
   }
 
-  #runJobs(jobs: readonly SegmentJob[], newest: Commit): Promise<SegmentResult[]> {
-    return checkSegments(jobs, {
+  async #runJobs(jobs: readonly SegmentJob[], newest: Commit): Promise<SegmentResult[]> {
+    const results = await checkSegments(jobs, {
       folder: this.#folder,
       crypto: this.crypto,
       workers: this.#options.workers,
       signal: this.#options.signal,
       onEntries: (count) => this.#progress(count, newest.size),
     });
+    for (const result of results) {
+      if (result.isSound) for (const naming of result.blobs) this.#named.add(naming);
+    }
+    return results;
   }
 
   /** A crash, or a sealing under way, leaves a tail file beside the sealed one: it must say the same. */
@@ -247,7 +260,8 @@ export class LogCheck extends LogVerification {
     const size = first + segmentEntries;
     const commit = { ...tail.commit, size, tailFirst: -1 };
     const context = { ...tail, findings, claims: new RootClaims(findings), commit };
-    const quiet = { ...context, onEntries: () => undefined, onFirst: () => undefined };
+    const ignore = (): void => undefined;
+    const quiet = { ...context, onEntries: ignore, onFirst: ignore, onBlob: ignore };
     const result = await checkTail(quiet, before, { next: [], entries: 0 });
     const place = { path: tailPath(first) };
     const isSame = after.prev === undefined || (before.prev ?? "") === after.prev;

@@ -26,6 +26,7 @@ export type FindingCode =
   | "keys" // A key is not the expected one.
   | "proof" // A proof, receipt or evidence file is damaged or does not hold.
   | "quorum" // Too few of the policy's witnesses cosigned.
+  | "blob" // A blob is not there, or is not what the entry that names it says.
   | "missing" // A file is not there.
   | "derived" // A derived file is damaged; no proof depends on it.
   | "rest" // Bytes that no commit covers.

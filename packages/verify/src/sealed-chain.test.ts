@@ -28,6 +28,7 @@ function sound(i: number): SoundSegment {
     lastTime: `2026-01-0${i + 1}T12:00:00.000Z`,
     origin: "example.com/logs/main",
     derivedFault: undefined,
+    blobs: [],
   };
 }
 

@@ -27,6 +27,7 @@ import {
   type SegmentSource,
 } from "@cairnlog/store";
 import { checkAllSigned } from "./keys.ts";
+import { NamedBlobs, type FirstNaming } from "./named-blobs.ts";
 import { codeOf, type FindingCode } from "./report.ts";
 
 export interface SegmentJob {
@@ -51,6 +52,8 @@ export interface SoundSegment {
   readonly origin: string;
   /** Why its id hashes are not what its entries give; undefined where they are, or there are none. */
   readonly derivedFault: string | undefined;
+  /** Each different blob that its entries name. */
+  readonly blobs: readonly FirstNaming[];
 }
 
 export interface BadSegment {
@@ -73,12 +76,14 @@ export async function checkJob(
   const { path, byteLength, first, origin } = job;
   try {
     const vkeys = job.vkeys.map((vkey) => parseVkey(crypto.sha256, vkey));
+    const named = new NamedBlobs();
     const checked = await checkSegment({
       reader: source,
       path,
       byteLength,
       crypto,
       onProgress,
+      onBlob: named.take,
       expected: {
         first,
         ...(origin === undefined ? {} : { origin }),
@@ -97,6 +102,7 @@ export async function checkJob(
       lastTime,
       origin: seal.origin,
       derivedFault,
+      blobs: named.all(),
     };
   } catch (error) {
     if (!isCairnError(error)) throw error;

@@ -19,7 +19,7 @@ import {
   type Hash,
   type RightEdge,
 } from "@cairnlog/core";
-import { segmentEntries, tailPath, type Commit } from "@cairnlog/store";
+import { recordedBlobs, segmentEntries, tailPath, type Commit, type OnBlob } from "@cairnlog/store";
 import type { LogFolder } from "./folder.ts";
 import type { Findings } from "./report.ts";
 import type { RootClaims } from "./root-claims.ts";
@@ -53,6 +53,8 @@ export interface TailContext {
   readonly commit: Commit;
   readonly signal: AbortSignal | undefined;
   readonly onEntries: (count: number) => void;
+  /** Called for each blob that an entry up to the commit names. */
+  readonly onBlob: OnBlob;
   /** Called for the first entry of all. */
   readonly onFirst: (time: string) => void;
 }
@@ -161,7 +163,7 @@ class TailCheck {
 
   #append(entry: Entry, leafHash: Hash, frame: Frame): void {
     const position = this.#position;
-    const { claims, onFirst } = this.#context;
+    const { claims, onFirst, onBlob } = this.#context;
     if (entry.seq === 0) onFirst(entry.time);
     if (entry.seq === this.#context.commit.size - 2) this.#twoShort = position.edge.clone();
     position.edge.append(leafHash);
@@ -169,6 +171,7 @@ class TailCheck {
     position.lastTime = entry.time;
     position.lastTimeMs = entry.timeMs;
     this.#before = frame.offset;
+    for (const blob of recordedBlobs(this.#scanner, frame.entry)) onBlob(entry.seq, blob);
     const { size } = position.edge;
     if (position.isSound && claims.isWaiting(size)) claims.settle(size, position.edge.root());
   }

@@ -15,7 +15,8 @@ import {
   type Crypto,
   type Hash,
 } from "@cairnlog/core";
-import { EntryChain } from "./entry-chain.ts";
+import type { OnBlob } from "@cairnlog/store";
+import { chainBegin, EntryChain } from "./entry-chain.ts";
 import type { Fetcher } from "./fetching.ts";
 import { codeOf, type Findings } from "./report.ts";
 import type { RootClaims } from "./root-claims.ts";
@@ -29,6 +30,7 @@ export interface TileWalkOptions {
   readonly parallel: number;
   readonly signal: AbortSignal | undefined;
   readonly onEntries: (entriesDone: number) => void;
+  readonly onBlob: OnBlob;
 }
 
 interface Bundle {
@@ -58,7 +60,7 @@ export class TileWalk {
   constructor(options: TileWalkOptions) {
     this.#options = options;
     this.#edge = new RightEdge(options.crypto.sha256);
-    this.#chain = new EntryChain(options.crypto.sha256);
+    this.#chain = new EntryChain(options.crypto.sha256, chainBegin, options.onBlob);
   }
 
   get entries(): number {

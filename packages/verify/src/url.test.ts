@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { isCairnError, parseTilePath, utf8 } from "@cairnlog/core";
-import { readFiles, withLog, appendSome } from "./file-map.testing.ts";
+import { appendNaming, appendSome, readFiles, withLog } from "./file-map.testing.ts";
 import type { Fetch } from "./fetching.ts";
 import { verifyUrl, type UrlOptions } from "./url.ts";
 
@@ -143,4 +143,41 @@ test("an answer without end is cut off, and an abort ends the work", async () =>
   assert.match(report.problems[0]!.message, /longer than 8192 bytes/);
   const signal = AbortSignal.abort(new Error("enough"));
   await assert.rejects(verify(pages, { signal }), /enough/);
+});
+
+test("blobs are fetched by who has a key, and else said to be unchecked", async () => {
+  const text = "a blob";
+  const { tiles, sha256 } = await withLog(async (log) => {
+    await appendNaming(log, [text]);
+    const { note, size } = await log.publish();
+    const found = new Map<string, Uint8Array>([["checkpoint", utf8(note)]]);
+    found.set(`tile/0/000.p/${size}`, (await log.tile(0, 0, size))!);
+    found.set(`tile/entries/000.p/${size}`, (await log.entryBundle(0, size))!);
+    return { tiles: found, sha256: await log.putBlob(utf8(text)) };
+  });
+  const blobAddress = `https://log.example/v1/logs/main/blobs/${sha256}`;
+  const check = async (blob: string | number, key?: string, at = address): Promise<string[]> => {
+    const report = await verifyUrl(at, {
+      ...(key === undefined ? {} : { key }),
+      fetch: async (url) => {
+        if (url === blobAddress) {
+          return typeof blob === "number" ? new Response("", { status: blob }) : new Response(blob);
+        }
+        const bytes = tiles.get(url.slice(at.length));
+        return new Response(bytes as Uint8Array<ArrayBuffer> | undefined, {
+          status: bytes === undefined ? 404 : 200,
+        });
+      },
+    });
+    assert.ok(report.problems.every(({ path, seq }) => path === `blobs/${sha256}` && seq === 1));
+    return [...report.problems.map((each) => each.code), ...report.notes.map(() => "note")];
+  };
+  assert.deepEqual(await check(text, "k"), []);
+  for (const wrong of ["A blob", "a blo", "a blob and more", ""]) {
+    assert.deepEqual(await check(wrong, "k"), ["blob"], wrong);
+  }
+  assert.deepEqual(await check(404, "k"), ["blob"]);
+  assert.deepEqual(await check(403, "k"), ["note"]);
+  assert.deepEqual(await check(text), ["note"]);
+  assert.deepEqual(await check(text, "k", "https://tiles.example/somewhere/"), ["note"]);
 });

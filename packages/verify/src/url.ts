@@ -25,6 +25,8 @@ import { nodeCrypto } from "@cairnlog/crypto";
 import { Fetcher, type FetcherOptions } from "./fetching.ts";
 import { checkAllSigned, parseOwnKeys } from "./keys.ts";
 import { LogVerification } from "./log-verification.ts";
+import { NamedBlobs } from "./named-blobs.ts";
+import { checkRemoteBlobs } from "./remote-blobs.ts";
 import type { Report } from "./report.ts";
 import { parseGenesis } from "./settings.ts";
 import { TileWalk } from "./tile-walk.ts";
@@ -157,6 +159,7 @@ class UrlCheck extends LogVerification {
       return true;
     });
     const { onProgress, signal } = this.#options;
+    const named = new NamedBlobs();
     const walk = new TileWalk({
       fetcher: this.#fetcher,
       crypto,
@@ -165,9 +168,11 @@ class UrlCheck extends LogVerification {
       size,
       parallel: this.#options.parallel ?? parallelDefault,
       signal,
+      onBlob: named.take,
       onEntries: (entriesDone) => onProgress?.({ target, entriesDone, entriesTotal: size }),
     });
     await walk.run();
+    await checkRemoteBlobs(named.all(), target, this.#options, findings);
     return walk;
   }
 

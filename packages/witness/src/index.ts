@@ -27,7 +27,10 @@ export {
   type TileSource,
 } from "./follower.ts";
 export { FollowFile, MirrorFiles } from "./mirror-files.ts";
-export { createMirrorServer, type MirrorServer } from "./mirror-server.ts";
+export { openMirrorTiles } from "./mirror-source.ts";
+export { createMetricsServer, type MetricsServerOptions } from "./metrics-server.ts";
+export { createMirrorServer } from "./mirror-server.ts";
+export type { ReadingServer } from "./reading-server.ts";
 export {
   quorumTime,
   Watch,
@@ -35,3 +38,4 @@ export {
   type WatchOptions,
   type WatchStatus,
 } from "./watch.ts";
+export { watchRegistry } from "./watch-metrics.ts";

@@ -22,6 +22,7 @@ export interface RunningWitness {
   readonly url: string;
   post(body: string | Uint8Array): Promise<{ status: number; body: string; headers: Headers }>;
   get(path: string): Promise<Response>;
+  metrics(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -59,6 +60,7 @@ export async function startWitness(
       return { status: response.status, body: await response.text(), headers: response.headers };
     },
     get: (path) => fetch(url + path),
+    metrics: () => server.registry.metrics(),
     async close() {
       await server.stop();
       await witness.close();

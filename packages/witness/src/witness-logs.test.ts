@@ -136,7 +136,7 @@ describe("evidence", () => {
       [[6, await liar.checkpoint(6), held]],
     );
     list.close();
-    const metrics = await (await bench.get("/metrics")).text();
+    const metrics = await bench.metrics();
     assert.match(
       metrics,
       /^cairn_witness_evidence\{origin="example.com\/forks",kind="split"\} 1$/m,
@@ -191,7 +191,8 @@ describe("a failing medium", () => {
     other.close();
     const again = await bench.post(await log.request(3, 5));
     assert.deepEqual([again.status, again.headers.get("retry-after")], [503, "5"]);
-    assert.equal((await bench.get("/healthz")).status, 503);
+    const health = await bench.get("/healthz");
+    assert.deepEqual([health.status, await health.text()], [503, "not ok\n"]);
     assert.equal(failures.length, 1);
     await bench.close();
     // Started again, it stands where it was.

@@ -1,5 +1,6 @@
 /** What an operator's Prometheus sees of a witness. Figures of its memory are read when they are asked for. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { addGauges, type GaugeRow } from "./gauges.ts";
 import type { Witness } from "./witness.ts";
 
 const buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
@@ -19,7 +20,7 @@ export class WitnessMetrics {
       registers,
     });
     const { counters } = witness;
-    const totals: readonly [string, string, () => number][] = [
+    const totals: readonly GaugeRow[] = [
       ["cairn_witness_commits_total", "Durable commits.", () => counters.commits],
       ["cairn_witness_commit_seconds_total", "Time of those.", () => counters.commitSeconds],
       ["cairn_witness_changes_total", "Heads and evidence made durable.", () => counters.changes],
@@ -35,7 +36,7 @@ export class WitnessMetrics {
         },
       });
     }
-    const gauges: readonly [string, string, () => number][] = [
+    addGauges(this.registry, [
       ["cairn_witness_logs", "Logs that are cosigned for.", () => witness.countLogs()],
       ["cairn_witness_waiting", "Requests that wait for a commit.", () => witness.waitingCount],
       [
@@ -43,17 +44,7 @@ export class WitnessMetrics {
         "1 once nothing can be made durable any more.",
         () => (witness.failure === undefined ? 0 : 1),
       ],
-    ];
-    for (const [name, help, read] of gauges) {
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
-    }
+    ]);
     new Gauge({
       name: "cairn_witness_evidence",
       help: "Signed checkpoints that contradict what was cosigned. split: two roots signed for one size.",

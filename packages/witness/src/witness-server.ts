@@ -1,17 +1,19 @@
 /**
- * The HTTP face of a witness, on `node:http` as it comes: four paths, whose bodies are neither JSON nor described by a
+ * The HTTP face of a witness, on `node:http` as it comes: three paths, whose bodies are neither JSON nor described by a
  * schema, leave nothing for a framework to do.
  *
  *     POST <prefix>/add-checkpoint
  *     GET  <prefix>/<hex SHA-256 of the origin>/checkpoint
- *     GET  /healthz, /metrics
+ *     GET  /healthz
  *
- * Any Host header will do: there is nothing here that a browser could be tricked into reading for somebody else. No
- * TLS: the answers are signed, and what has to be hidden or shielded stands behind a proxy or a bastion anyway.
+ * Any Host header will do: whoever knows an origin may ask for its checkpoint, and nothing else is told here; metrics
+ * have a server of their own (`metrics-server.ts`). No TLS: the answers are signed, and what has to be hidden or
+ * shielded stands behind a proxy or a bastion anyway.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { CairnError, isCairnError, parseHex } from "@cairnlog/core";
+import type { Registry } from "prom-client";
 import { BodyReceiver } from "./request-body.ts";
 import { textMediaType, type Witness, type WitnessAnswer } from "./witness.ts";
 import { WitnessMetrics } from "./witness-metrics.ts";
@@ -119,6 +121,11 @@ export class WitnessServer {
     return `http://${host.includes(":") ? `[${host}]` : host}:${bound.port}${this.#prefix}`;
   }
 
+  /** For who serves the metrics. */
+  get registry(): Registry {
+    return this.#metrics.registry;
+  }
+
   /** Takes no more requests, answers those that were accepted, closes all connections. May be called again. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -169,7 +176,6 @@ export class WitnessServer {
 
   #readerOf(url: string): (() => Plain | Promise<Plain>) | undefined {
     if (url === "/healthz") return () => this.#health();
-    if (url === "/metrics") return () => this.#metricsText();
     const path = url.startsWith(`${this.#prefix}/`) ? url.slice(this.#prefix.length) : "";
     const hash = /^\/([0-9a-f]{64})\/checkpoint$/.exec(path)?.[1];
     if (hash === undefined) return undefined;
@@ -197,15 +203,10 @@ export class WitnessServer {
     this.#send(response, answer);
   }
 
-  async #metricsText(): Promise<Plain> {
-    const { registry } = this.#metrics;
-    const headers = { "content-type": registry.contentType };
-    return { status: 200, body: await registry.metrics(), headers };
-  }
-
   #health(): Plain {
     if (this.#witness.failure === undefined) return { status: 200, body: "ok\n" };
-    return { status: 503, body: "nothing can be made durable any more: start the witness again\n" };
+    // Nothing can be made durable any more. Who asks has shown no key, and is told no more than that.
+    return { status: 503, body: "not ok\n" };
   }
 
   #send(response: ServerResponse, { status, body, headers }: Plain): void {

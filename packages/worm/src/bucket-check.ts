@@ -16,11 +16,14 @@ import {
 import { sealedPath, segmentEntries } from "@cairnlog/store";
 import {
   appendSealed,
+  checkBlobs,
   checkPinned,
   checkSegments,
+  checkWitnesses,
   Findings,
   identify,
   LogFolder,
+  NamedBlobs,
   reportKeys,
   RootClaims,
   summaryOfLog,
@@ -29,6 +32,8 @@ import {
   type Position,
   type Report,
   type SegmentJob,
+  type TrustOptions,
+  type WitnessReport,
 } from "@cairnlog/verify";
 import type { Bucket } from "./bucket.ts";
 import { takeInventory, type Inventory } from "./bucket-inventory.ts";
@@ -37,7 +42,7 @@ import { LockFindings } from "./lock-findings.ts";
 import { LockedFiles } from "./locked-files.ts";
 import { formatBucketPlace, vkeysKey } from "./place.ts";
 
-export interface BucketCheckOptions {
+export interface BucketCheckOptions extends TrustOptions {
   readonly crypto: Crypto;
   readonly pinned: readonly Vkey[];
   /** A checkpoint from outside (a signed note): the copies must be of the same history. */
@@ -64,10 +69,13 @@ export class BucketCheck {
   readonly #findings = new Findings();
   readonly #claims = new RootClaims(this.#findings);
   readonly #locks: LockFindings;
+  readonly #named = new NamedBlobs();
   #firstTime: string | undefined;
   #entries = 0;
   #checkpoints = 0;
   #newest: CopiedCheckpoint | undefined;
+  /** The newest one that the sealed entries are compared with. */
+  #compared: CopiedCheckpoint | undefined;
 
   constructor(bucket: Bucket, options: BucketCheckOptions) {
     this.#bucket = bucket;
@@ -98,10 +106,13 @@ export class BucketCheck {
       signal,
     });
     const position = await this.#checkSealed(folder, files, inventory, identity, checkpoints);
+    const listing = listingOf(inventory);
+    await checkBlobs(this.#named, { folder, listing, findings, signal });
     this.#claims.finish();
     this.#locks.finish();
     this.#checkCoverage(position);
-    return this.#report(identity, position, inventory);
+    const witnesses = await this.#checkQuorum(position);
+    return this.#report(identity, position, inventory, witnesses);
   }
 
   async #checkVkeys(folder: LogFolder, { own }: Identity): Promise<void> {
@@ -171,6 +182,7 @@ export class BucketCheck {
         signal,
         onEntries: (count) => this.#progress(count, end),
       });
+      if (result?.isSound === true) for (const naming of result.blobs) this.#named.add(naming);
       await appendSealed(chain, position, result);
     }
     while (next !== undefined) next = await this.#nextCheckpoint(checkpoints);
@@ -188,7 +200,9 @@ export class BucketCheck {
     return next.value;
   }
 
-  #claim({ size, root, path }: CopiedCheckpoint): void {
+  #claim(checkpoint: CopiedCheckpoint): void {
+    const { size, root, path } = checkpoint;
+    this.#compared = checkpoint;
     const what = "the checkpoint";
     this.#claims.add({ size, root, what, code: "checkpoint", place: { path } });
   }
@@ -219,6 +233,23 @@ export class BucketCheck {
     this.#findings.note("rest", what, place);
   }
 
+  /**
+   * The witnesses of the policy must have cosigned a checkpoint that the copied entries come to: one of entries that
+   * are not here would say nothing about those that are. Where no entry is here, the newest is all there is.
+   */
+  async #checkQuorum({ edge }: Position): Promise<readonly WitnessReport[]> {
+    const { crypto } = this.#options;
+    const asked = edge.size === 0 ? this.#newest : this.#compared;
+    const place = { path: asked?.path ?? "checkpoints" };
+    const note = asked === undefined ? undefined : utf8(asked.note);
+    const witnesses = await checkWitnesses(crypto, note, this.#options, this.#findings, place);
+    if (witnesses.length > 0 && asked !== undefined && asked.size < edge.size) {
+      const what = `the ${edge.size - asked.size} entries from ${asked.size} on are under no cosigned checkpoint here`;
+      this.#findings.note("quorum", what, { ...place, seq: asked.size });
+    }
+    return witnesses;
+  }
+
   #progress(count: number, total: number): void {
     this.#entries += count;
     this.#options.onProgress?.({
@@ -228,7 +259,12 @@ export class BucketCheck {
     });
   }
 
-  #report({ own, origin }: Identity, position: Position, inventory: Inventory): Report {
+  #report(
+    { own, origin }: Identity,
+    position: Position,
+    inventory: Inventory,
+    witnesses: readonly WitnessReport[],
+  ): Report {
     const { crypto, pinned } = this.#options;
     const { edge, lastTime, isSound } = position;
     const problems = this.#findings.problems();
@@ -248,6 +284,7 @@ export class BucketCheck {
       ...(newest === undefined ? {} : { checkpoint: newest.note, checkpointSize: newest.size }),
       ...(this.#firstTime === undefined ? {} : { firstTime: this.#firstTime }),
       ...(lastTime === undefined ? {} : { lastTime }),
+      ...(witnesses.length === 0 ? {} : { witnesses }),
       problems,
       notes: this.#findings.notes(),
       logs: [],

@@ -2,7 +2,7 @@
  * What a bucket holds of a log, by the listing of its versions: all but the checkpoints, which may be millions and are
  * listed as they are verified.
  */
-import { segmentEntries } from "@cairnlog/store";
+import { findBlobHash, segmentEntries } from "@cairnlog/store";
 import type { Findings } from "@cairnlog/verify";
 import type { Bucket } from "./bucket.ts";
 import type { LockFindings } from "./lock-findings.ts";
@@ -35,7 +35,8 @@ export async function takeInventory(
       if (key.startsWith(checkpointsFolder)) return take("", checkpointsEnd);
       const first = findNumber(sealedFolder, key);
       const isSealed = first !== undefined && first % segmentEntries === 0;
-      if (!isSealed && key !== settingsKey && key !== vkeysKey) {
+      const isBlob = findBlobHash(key) !== undefined;
+      if (!isSealed && !isBlob && key !== settingsKey && key !== vkeysKey) {
         strangers++;
         const what = "the object is none of the log's";
         if (strangers <= strangersMax) findings.note("unknown", what, { path: key });

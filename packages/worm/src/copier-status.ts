@@ -7,6 +7,8 @@ export type WormAlarmCode =
   | "rolled_back"
   /** A delete marker, or a newer version, lies over a copy. The locked version below is still there. */
   | "covered"
+  /** A blob that a sealed entry names is gone or damaged here: there is nothing to copy. */
+  | "blob_lost"
   /** A copy is not locked as it was asked to be. */
   | "unlocked";
 

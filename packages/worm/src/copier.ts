@@ -2,9 +2,10 @@
  * Copies a log into a bucket under Object Lock, from outside the writer: it reads the sealed files and the published
  * checkpoint, and nothing that the log does ever waits for it.
  *
- * What is copied: log.json, the verifier keys, every sealed file, and the published checkpoint, at most once per
- * interval (decision 0013 says why not each one). An object counts as copied only when the server has said that it
- * holds these bytes under this lock. One object at a time, in pieces: memory does not depend on how large they are.
+ * What is copied: log.json, the verifier keys, every sealed file with the blobs that its entries name, and the
+ * published checkpoint, at most once per interval (decision 0013 says why not each one). An object counts as copied only
+ * when the server has said that it holds these bytes under this lock. One object at a time, in pieces: memory does not
+ * depend on how large they are.
  *
  * It keeps no state: after a start it asks the bucket what is there. What is there and differs is an alarm, and is
  * never touched; so is a bucket that remembers more of the log than the log does itself.
@@ -13,6 +14,7 @@ import { assert, type Crypto, type Hash } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
 import { sealedPath, segmentEntries, type LogReader } from "@cairnlog/store";
 import type { Bucket } from "./bucket.ts";
+import { copyBlobs } from "./copy-blobs.ts";
 import { contentOf, fileContent } from "./content.ts";
 import { compareHistory } from "./compare-history.ts";
 import type { WormAlarm, WormAlarmCode, WormStatus } from "./copier-status.ts";
@@ -243,6 +245,11 @@ export class WormCopier {
 
   async #copySealed(first: number): Promise<void> {
     const path = sealedPath(first);
+    // Before the entries that name them: where those are, their blobs are as well.
+    for await (const each of copyBlobs(this.#parts(), this.#options.reader, path)) {
+      if (each.kept === undefined) this.#alarm("blob_lost", each.path, each.why);
+      else this.#count(each.kept, each.path, each.byteLength);
+    }
     const content = await fileContent(this.#options.reader, path);
     const kept = await keepObject(this.#parts(), path, content);
     this.#count(kept, path, content.byteLength);

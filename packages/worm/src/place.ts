@@ -5,6 +5,7 @@
  *     log.json                 the log's settings, byte for byte
  *     vkeys                    its verifier keys, one a line
  *     sealed/<first seq>       the sealed file, byte for byte
+ *     blobs/<2 digits>/<hash>  a blob that an entry in a sealed file names
  *     checkpoints/<size>       a published note
  *
  * Numbers have 16 digits, so that a listing, which is in order of the bytes, is in order of the entries.

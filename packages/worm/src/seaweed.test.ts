@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import {
-  CreateBucketCommand,
   DeleteObjectCommand,
   ListObjectVersionsCommand,
   PutObjectCommand,
@@ -36,8 +35,8 @@ describe("with SeaweedFS", { skip: missingSeaweed() }, () => {
     server = await startSeaweed();
     s3 = { endpoint: server.endpoint, pathStyle: true, credentials: server.credentials };
     client = openClient(s3);
-    await client.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: true }));
-    await client.send(new CreateBucketCommand({ Bucket: `${name}-unlocked` }));
+    await server.makeBucket(name, true);
+    await server.makeBucket(`${name}-unlocked`, false);
   });
   after(async () => {
     client.destroy();

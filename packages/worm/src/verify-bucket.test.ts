@@ -6,14 +6,19 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import {
+  cosignCheckpoint,
+  cosigner,
+  formatNote,
   formatVkey,
   noteSigner,
+  parseNote,
+  parsePolicy,
   parseUtf8,
   signCheckpoint,
   utf8,
   type NoteSigner,
 } from "@cairnlog/core";
-import { generateSigner, nodeCrypto, signerFromPem } from "@cairnlog/crypto";
+import { generateSigner, nodeCrypto, signerFromPem, signerFromSeed } from "@cairnlog/crypto";
 import { FakeS3, type FakeVersion } from "@cairnlog/testing";
 import type { Finding } from "@cairnlog/verify";
 import { Bucket, openClient } from "./bucket.ts";
@@ -244,7 +249,7 @@ const cases: readonly Case[] = [
   {
     what: "every lock has ended, years later",
     change: () => undefined,
-    options: () => ({ now: () => Date.now() + 31 * dayMs }),
+    options: () => ({ nowMs: Date.now() + 31 * dayMs }),
     // Ten are named, one is counted; nobody copied the whole files' worth of entries meanwhile, but there is none.
     finds: [...Array.from({ length: 11 }, () => "lock")],
   },
@@ -271,7 +276,7 @@ test("entries that no sealed file has: at first a note, after an hour a problem"
   const early = await verify();
   assert.deepEqual(early.problems, []);
   assert.match(early.notes.map(({ message }) => message).join("\n"), /of 74464 entries from 65536/);
-  const late = await verify({ now: () => Date.now() + 3_700_000 });
+  const late = await verify({ nowMs: Date.now() + 3_700_000 });
   assert.deepEqual(
     late.problems.map(({ code }) => code),
     ["missing"],
@@ -291,6 +296,44 @@ test("a checkpoint that the log's own key signed over another history", async ()
     assert.match(problems[0]!.message, /entries were changed, or it was/);
     at(path).bytes = bytes;
   }
+});
+
+test("a policy: witnesses must have cosigned a checkpoint that the copied entries come to", async () => {
+  const { sha256 } = nodeCrypto;
+  const witness = (name: string): NoteSigner =>
+    cosigner(sha256, `witness.example/${name}`, signerFromSeed("ed25519", sha256(utf8(name))));
+  const [w1, stranger] = [witness("w1"), witness("w2")];
+  const logs = vkeys.map((vkey) => `log ${vkey}\n`).join("");
+  const text = `${logs}witness w1 ${formatVkey(w1.vkey)}\nquorum w1\n`;
+  const policy = parsePolicy(sha256, utf8(text));
+  const now = Math.floor(Date.now() / 1000);
+  const cosign = async (size: number, by: NoteSigner): Promise<void> => {
+    const version = at(numbered("checkpoints", size));
+    const note = parseNote(version.bytes);
+    const lines = await cosignCheckpoint([by], note.text, now);
+    version.bytes = utf8(formatNote(note.text, [...note.signatures, ...lines]));
+  };
+  const judged = async () => {
+    // The keys come with the policy.
+    const { verdict, problems, witnesses } = await verify({ vkeys: [], policy, now });
+    return [verdict, problems.map(shown), witnesses];
+  };
+  const compared = numbered("checkpoints", wholeSegments(2));
+  const failed = ["failed", [`quorum ${compared}`], undefined];
+  assert.deepEqual(await judged(), failed, "nobody cosigned");
+  await cosign(140_000, w1);
+  assert.deepEqual(await judged(), failed, "of entries that are not here");
+  await cosign(90_001, w1);
+  assert.deepEqual(await judged(), failed, "an older one");
+  await cosign(wholeSegments(2), stranger);
+  assert.deepEqual(await judged(), failed, "by a stranger");
+  await cosign(wholeSegments(2), w1);
+  const witnesses = [{ name: "w1", timestamp: now }];
+  assert.deepEqual(await judged(), ["verified", [], witnesses]);
+  // Without the sealed file that came last, what is here comes to another one.
+  remove(second);
+  const short = numbered("checkpoints", wholeSegments(1));
+  assert.deepEqual(await judged(), ["failed", [`quorum ${short}`], undefined]);
 });
 
 test("a repair reads the locked versions, whatever lies over them", async () => {

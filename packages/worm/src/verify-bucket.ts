@@ -1,7 +1,7 @@
 /** Verifies what lies in a bucket: a log's copies, or those of several logs. */
 import { CairnError, type Crypto } from "@cairnlog/core";
 import { nodeCrypto } from "@cairnlog/crypto";
-import { parsePinned, summaryOfLogs, type DirectoryOptions, type Report } from "@cairnlog/verify";
+import { summaryOfLogs, trustedKeys, type DirectoryOptions, type Report } from "@cairnlog/verify";
 import { BucketCheck } from "./bucket-check.ts";
 import { Bucket, openClient, type BucketOptions } from "./bucket.ts";
 import {
@@ -16,11 +16,11 @@ import {
 
 export interface VerifyBucketOptions extends Pick<
   DirectoryOptions,
-  "vkeys" | "checkpoint" | "log" | "onProgress" | "signal"
+  "vkeys" | "policy" | "now" | "checkpoint" | "log" | "onProgress" | "signal"
 > {
   readonly s3?: BucketOptions;
-  /** Milliseconds since 1970. Default: the system's clock. */
-  readonly now?: () => number;
+  /** Milliseconds since 1970, which locks must hold beyond. Default: the system's clock. */
+  readonly nowMs?: number;
   readonly crypto?: Crypto;
 }
 
@@ -32,12 +32,12 @@ export async function verifyBucket(
   target: string,
   options: VerifyBucketOptions = {},
 ): Promise<Report> {
-  const { crypto = nodeCrypto, log, now = Date.now } = options;
-  const pinned = parsePinned(crypto, options.vkeys);
+  const { crypto = nodeCrypto, log, nowMs = Date.now() } = options;
+  const pinned = trustedKeys(crypto, options);
   const place = parseBucketPlace(target);
   const bucket = new Bucket(openClient(options.s3), place);
   const check = (at: Bucket): Promise<Report> =>
-    new BucketCheck(at, { ...options, crypto, pinned, nowMs: now() }).run();
+    new BucketCheck(at, { ...options, crypto, pinned, nowMs }).run();
   try {
     if (log === undefined && (await isLog(bucket))) return await check(bucket);
     const inside = (name: string): Bucket => bucket.inside(placeInside(place, name));
@@ -64,7 +64,7 @@ export async function verifyBucket(
 }
 
 /** One that has lost a part is still a log; what was deleted is listed as well. */
-async function isLog(bucket: Bucket): Promise<boolean> {
+export async function isLog(bucket: Bucket): Promise<boolean> {
   for (const prefix of [settingsKey, vkeysKey, sealedFolder, checkpointsFolder]) {
     for await (const _ of bucket.versions(prefix, { pageKeys: 1 })) return true;
   }

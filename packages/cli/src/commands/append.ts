@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { CairnError, formatLogTime, isCairnError, utf8 } from "@cairnlog/core";
+import { readBlobFile, type BlobFile } from "../blob-file.ts";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import { openInput, readBodies, type InputBody } from "../event-input.ts";
 import type { Exit } from "../io.ts";
@@ -37,12 +38,22 @@ export const appendCommand: CommandSpec = {
       about: "a member of details, a text; may be repeated",
       isList: true,
     },
+    {
+      flags: "--blob <file>",
+      about: "a file to keep beside the event, named in it by its SHA-256; may be repeated",
+      isList: true,
+    },
     { flags: "--id <id>", about: "the event's id (default: a new one)" },
     { flags: "--time <time>", about: "when it happened (default: now)" },
     { flags: "--trace <traceparent>", about: "W3C traceparent" },
     {
       flags: "--receipt <form>",
       about: "full prints each receipt with its proof, as JSON; short is the default",
+    },
+    {
+      flags: "--map <file>",
+      about:
+        "each line is a record of any kind: where an event's fields are in it (docs/mapping.md)",
     },
     {
       flags: "--source <alias>",
@@ -59,8 +70,16 @@ export const appendCommand: CommandSpec = {
       about: "send a file to a server",
     },
     {
+      line: "cairn append --type change.applied --actor alice@example.com --action apply --blob plan.json",
+      about: "record one event, and keep a file beside it",
+    },
+    {
       line: "cairn append - --receipt full",
       about: "record what comes on standard input, with full receipts",
+    },
+    {
+      line: "cairn append /var/log/app.log --map app.map.yaml",
+      about: "record an application's log; as it grows: tail -F app.log | cairn append - --map …",
     },
   ],
   run,
@@ -77,7 +96,9 @@ async function run(context: CommandContext): Promise<Exit> {
       `--receipt: expected full or short, not ${JSON.stringify(receipt)}`,
     );
   }
-  const event = eventFromFlags(context);
+  const mapLines = await loadMapping(context);
+  const blobs = await blobFiles(context);
+  const event = eventFromFlags(context, blobs);
   const [file] = parameters;
   if (event !== undefined && file !== undefined) {
     throw new CairnError("usage", "give events in a file, or one by flags, not both");
@@ -90,15 +111,38 @@ async function run(context: CommandContext): Promise<Exit> {
   }
   const sink = await openSink(context, options.text("source") ?? "cli");
   try {
-    if (event !== undefined) return await appendAll(context, sink, receipt, once(event), undefined);
+    if (event !== undefined) {
+      for (const blob of blobs) await sink.putBlob(blob);
+      return await appendAll(context, sink, receipt, once(event), undefined);
+    }
     const name = file ?? "-";
     const input = openInput(name, resolve(io.cwd, name), io.stdin);
     const shown = name === "-" ? "standard input" : name;
+    if (mapLines !== undefined) {
+      const bodies = mapLines(input, shown, sink);
+      const exit = await appendAll(context, sink, receipt, bodies, "flush");
+      input.destroy();
+      return exit;
+    }
     return await appendAll(context, sink, receipt, readBodies(input, shown), input);
   } finally {
     await sink.close();
   }
 }
+
+/** Loaded only here: other appends need neither YAML nor adapters. */
+async function loadMapping({ options, io }: CommandContext): Promise<MapLines | undefined> {
+  const map = options.text("map");
+  if (map === undefined) return undefined;
+  const { readMappingFile } = await import("../mapping-file.ts");
+  const { mappedBodies, untilQuiet } = await import("../mapped-input.ts");
+  const { mapping } = readMappingFile(resolve(io.cwd, map), map);
+  // What a pipe holds when Ctrl-C comes is recorded too: nothing stops it but its end.
+  return (input, name, sink) =>
+    mappedBodies(untilQuiet(input, io.interrupted), name, mapping, sink, io.hostName);
+}
+
+type MapLines = (input: Readable, name: string, sink: LogSink) => AsyncGenerator<InputBody, void>;
 
 async function* once(body: InputBody): AsyncGenerator<InputBody, void> {
   yield await Promise.resolve(body);
@@ -109,11 +153,12 @@ async function appendAll(
   sink: LogSink,
   receipt: "full" | "short",
   bodies: AsyncGenerator<InputBody, void>,
-  input: Readable | undefined,
+  input: Readable | "flush" | undefined,
 ): Promise<Exit> {
   const { io, output } = context;
   const tally = new Tally();
-  const stop = (): unknown => input?.destroy();
+  const isFlushed = input === "flush";
+  const stop = (): unknown => (isFlushed ? undefined : input?.destroy());
   io.interrupted.addEventListener("abort", stop, { once: true });
   let begin = "";
   try {
@@ -123,10 +168,10 @@ async function appendAll(
       await report(context, body, answer, receipt, tally);
       begin = "";
       if (tally.recorded > 1) output.progress(tally.text);
-      if (io.interrupted.aborted) break;
+      if (io.interrupted.aborted && !isFlushed) break;
     }
   } catch (error) {
-    if (!io.interrupted.aborted) {
+    if (!io.interrupted.aborted || isFlushed) {
       // What went before is recorded all the same; what was under way may be.
       if (tally.recorded + tally.refused > 0) output.note(`Until then: ${tally.text}`);
       if (begin !== "" && isCairnError(error, "unavailable")) {
@@ -137,7 +182,9 @@ async function appendAll(
   } finally {
     io.interrupted.removeEventListener("abort", stop);
   }
-  if (io.interrupted.aborted) throw new CairnError("unavailable", `interrupted. ${tally.text}`);
+  if (io.interrupted.aborted && !isFlushed) {
+    throw new CairnError("unavailable", `interrupted. ${tally.text}`);
+  }
   if (tally.recorded + tally.refused !== 1) output.note(tally.text);
   return tally.refused > 0 ? 2 : 0;
 }
@@ -203,9 +250,20 @@ async function report(
   }
 }
 
-function eventFromFlags({ options, io }: CommandContext): InputBody | undefined {
+async function blobFiles({ options, io }: CommandContext): Promise<readonly BlobFile[]> {
+  const files: BlobFile[] = [];
+  for (const name of options.list("blob")) {
+    files.push(await readBlobFile(resolve(io.cwd, name), name));
+  }
+  return files;
+}
+
+function eventFromFlags(
+  { options, io }: CommandContext,
+  blobs: readonly BlobFile[],
+): InputBody | undefined {
   const given = eventFlags.filter((name) => options.text(name) !== undefined);
-  const others = ["target", "detail"].some((name) => options.list(name).length > 0);
+  const others = ["target", "detail", "blob"].some((name) => options.list(name).length > 0);
   const timeMs = options.time("time", io.now());
   if (given.length === 0 && !others && timeMs === undefined) return undefined;
   const missing = ["type", "actor", "action"].filter((name) => options.text(name) === undefined);
@@ -224,6 +282,7 @@ function eventFromFlags({ options, io }: CommandContext): InputBody | undefined 
       : {}),
     outcome: options.text("outcome"),
     trace: options.text("trace"),
+    ...(blobs.length > 0 ? { blobs: blobs.map(({ name }) => name) } : {}),
     ...(details.length > 0
       ? { details: Object.assign({}, ...details.map(detailOf)) as object }
       : {}),

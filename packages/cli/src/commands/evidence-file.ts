@@ -31,20 +31,56 @@ export function writeOutFile(path: string, isForced: boolean, bytes: Uint8Array)
   try {
     const file = openSync(partial, "wx", 0o600);
     try {
-      for (let at = 0; at < bytes.length;) {
-        at += writeSync(file, bytes, at, Math.min(pieceBytes, bytes.length - at));
+      writeAll(file, bytes);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    giveName(partial, path, isForced);
+  } finally {
+    rmSync(partial, { force: true });
+  }
+}
+
+/** The same, of what comes piece by piece; returns how many bytes that were. Where it throws, no file is left. */
+export async function writeOutPieces(
+  path: string,
+  isForced: boolean,
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<number> {
+  const partial = `${path}.${randomUUID()}.partial`;
+  let byteLength = 0;
+  try {
+    const file = openSync(partial, "wx", 0o600);
+    try {
+      for await (const piece of pieces) {
+        writeAll(file, piece);
+        byteLength += piece.length;
       }
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
+    giveName(partial, path, isForced);
+    return byteLength;
+  } finally {
+    rmSync(partial, { force: true });
+  }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) {
+    at += writeSync(file, bytes, at, Math.min(pieceBytes, bytes.length - at));
+  }
+}
+
+function giveName(partial: string, path: string, isForced: boolean): void {
+  try {
     if (isForced) renameSync(partial, path);
     else linkSync(partial, path);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "EEXIST") throw taken(path);
     throw error;
-  } finally {
-    rmSync(partial, { force: true });
   }
   syncFolder(dirname(path));
 }

@@ -3,7 +3,9 @@ import { CairnError, formatLogTime } from "@cairnlog/core";
 import type { ApiKey, Scope } from "@cairnlog/server";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import { openDataFolder } from "../data-folder.ts";
+import { parseQuotaArgument } from "../quota-argument.ts";
 import { asciiJson, safeText } from "../safe-text.ts";
+import { parseDuration } from "../time-argument.ts";
 
 export const keysCreateCommand: CommandSpec = {
   name: "keys create",
@@ -21,6 +23,15 @@ export const keysCreateCommand: CommandSpec = {
     {
       flags: "--expires <time>",
       about: "90d, 2027-01-01, or 2027-01-01T00:00:00Z (default: never)",
+    },
+    {
+      flags: "--quota <rate>",
+      about:
+        "what it may send: 1000/s, 60000/m, 10gb/day, with commas between them (default: no bound)",
+    },
+    {
+      flags: "--silent-after <duration>",
+      about: "a longer silence of the source is an event; for a key that names its logs",
     },
     { flags: "--description <text>", about: "a note for people" },
   ],
@@ -43,6 +54,8 @@ export const keysCreateCommand: CommandSpec = {
       throw new CairnError("usage", "--expires is in the past");
     }
     const description = options.text("description");
+    const quota = options.text("quota");
+    const silentAfter = options.text("silentAfter");
     const { key, token } = createKey(
       data,
       {
@@ -53,6 +66,10 @@ export const keysCreateCommand: CommandSpec = {
         ),
         ...(expiresMs === undefined ? {} : { expires: formatLogTime(expiresMs) }),
         ...(description === undefined ? {} : { description }),
+        ...(quota === undefined ? {} : { quota: parseQuotaArgument(quota, "--quota") }),
+        ...(silentAfter === undefined
+          ? {}
+          : { silentAfterMs: parseDuration(silentAfter, "--silent-after") }),
       },
       io.now(),
     );

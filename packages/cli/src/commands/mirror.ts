@@ -5,6 +5,7 @@ import { nodeCrypto } from "@cairnlog/crypto";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import type { Exit } from "../io.ts";
 import { tilesAddress } from "../key-arguments.ts";
+import { reporter, serveMetrics } from "../metrics-listen.ts";
 import { asciiJson } from "../safe-text.ts";
 import { openWatch, watchOptions } from "../watching.ts";
 import { onceExit } from "./monitor.ts";
@@ -16,7 +17,7 @@ export const mirrorCommand: CommandSpec = {
   description:
     "Copies a log of anybody who serves C2SP tlog-tiles, entry by entry, verifies each before it counts, and serves the copy over the same API. " +
     "It goes on where it was stopped, alarms like `cairn monitor`, and never gives up the history that it has seen.",
-  settings: ["log", "key", "keyFile", "listen"],
+  settings: ["log", "key", "keyFile", "listen", "hostName"],
   options: [
     ...watchOptions,
     { flags: "--to <path>", about: "the folder of the copy (default: cairn-mirror)" },
@@ -36,7 +37,8 @@ export const mirrorCommand: CommandSpec = {
 
 async function run(context: CommandContext): Promise<Exit> {
   const { io, output, options, config, parameters } = context;
-  const { createMirrorServer, MirrorFiles } = await import("@cairnlog/witness");
+  const { createMetricsServer, createMirrorServer, MirrorFiles, watchRegistry } =
+    await import("@cairnlog/witness");
   const url = tilesAddress(parameters[0]!, config.values.log);
   const folder = resolve(io.cwd, options.text("to") ?? "cairn-mirror");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -51,17 +53,25 @@ async function run(context: CommandContext): Promise<Exit> {
     files,
     state: () => watch.state(),
     status: () => watch.status(),
-    onError: (error) =>
-      output.error(`cairn: ${error instanceof Error ? error.message : "unknown"}`),
+    hostNames: config.values.hostName ?? [],
+    onError: reporter(output),
   });
   const { host, port } = config.values.listen;
   const address = await server.listen(host, port);
+  const metrics = await serveMetrics(context, (served) =>
+    createMetricsServer(
+      watchRegistry(() => watch.status()),
+      served,
+    ),
+  );
   try {
-    if (output.isJson) await output.line(asciiJson({ url: address, mirrors: url }));
+    const json = { url: address, mirrors: url, ...(metrics.url && { metrics: metrics.url }) };
+    if (output.isJson) await output.line(asciiJson(json));
     else await output.line(`Serving the copy of ${url} at ${output.paint("bold", address)}`);
     output.note("Ctrl-C stops it.");
     await watch.run(AbortSignal.any([io.interrupted, output.closed]));
   } finally {
+    await metrics.close();
     await server.close();
   }
   return watch.status().alarms.length === 0 ? 0 : 1;

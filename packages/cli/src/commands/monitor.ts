@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import type { Exit } from "../io.ts";
 import { tilesAddress } from "../key-arguments.ts";
+import { serveMetrics } from "../metrics-listen.ts";
 import { asciiJson } from "../safe-text.ts";
 import { openWatch, watchOptions } from "../watching.ts";
 
@@ -15,7 +16,7 @@ export const monitorCommand: CommandSpec = {
     "Follows a log over its tiles: verifies every new entry, link of the chain, root, signature and the policy's quorum of witnesses, and remembers what it saw. " +
     "It alarms when the log goes back on what it signed, serves what it did not sign, falls silent, or when its cosignatures grow stale. " +
     "Alarms are lines on standard output and in alarms.ndjson, with the signed notes that prove them.",
-  settings: ["log", "key", "keyFile"],
+  settings: ["log", "key", "keyFile", "hostName"],
   options: [
     ...watchOptions,
     { flags: "--memory <path>", about: "the folder to remember in (default: cairn-monitor)" },
@@ -35,7 +36,7 @@ export const monitorCommand: CommandSpec = {
 
 async function run(context: CommandContext): Promise<Exit> {
   const { io, output, options, config, parameters } = context;
-  const { FollowFile } = await import("@cairnlog/witness");
+  const { createMetricsServer, FollowFile, watchRegistry } = await import("@cairnlog/witness");
   const url = tilesAddress(parameters[0]!, config.values.log);
   const folder = resolve(io.cwd, options.text("memory") ?? "cairn-monitor");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -46,7 +47,17 @@ async function run(context: CommandContext): Promise<Exit> {
     return onceExit(status);
   }
   output.note(`Watching ${url}. Ctrl-C stops it.`);
-  await watch.run(AbortSignal.any([io.interrupted, output.closed]));
+  const metrics = await serveMetrics(context, (served) =>
+    createMetricsServer(
+      watchRegistry(() => watch.status()),
+      served,
+    ),
+  );
+  try {
+    await watch.run(AbortSignal.any([io.interrupted, output.closed]));
+  } finally {
+    await metrics.close();
+  }
   return watch.status().alarms.length === 0 ? 0 : 1;
 }
 

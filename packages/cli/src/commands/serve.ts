@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { CairnError } from "@cairnlog/core";
+import type * as ServerModule from "@cairnlog/server";
 import type { CairnServer } from "@cairnlog/server";
 import { systemClock, type LogOptions } from "@cairnlog/log";
 import { filesStore } from "@cairnlog/store";
@@ -48,6 +49,7 @@ export const serveCommand: CommandSpec = {
     "witnessTimeout",
     "bodyBytesMax",
     "decompressedBytesMax",
+    "blobBytesMax",
     "queueEventsMax",
     "queueBytesMax",
   ],
@@ -73,12 +75,12 @@ async function run(context: CommandContext): Promise<Exit> {
   const { io, output, config } = context;
   const { values } = config;
   const { data } = values;
-  // Loaded only here: no other command needs the HTTP framework.
-  const { apiKeysPath, createServer, keyRing } = await import("@cairnlog/server");
+  // Loaded only here: no other command needs the HTTP framework. Meanwhile the logs are read.
+  const loading = import("@cairnlog/server");
   const failed = Promise.withResolvers<CairnError>();
   const store = filesStore({ folder: data });
   const tls = readTls(values);
-  if (!existsSync(data) || ((await store.logs()).length === 0 && !existsSync(apiKeysPath(data)))) {
+  if (!existsSync(data) || ((await store.logs()).length === 0 && !(await hasKeys(data, loading)))) {
     throw new CairnError(
       "not_found",
       `there is no log in ${data}: make one with \`cairn init --data ${data}\``,
@@ -92,6 +94,7 @@ async function run(context: CommandContext): Promise<Exit> {
   const logOptions: LogOptions = {
     ...(witnesses === undefined ? {} : { witnesses }),
     publishIntervalMs: values.publishInterval,
+    blobBytesMax: values.blobBytesMax,
     limits: { queueEventsMax: values.queueEventsMax, queueBytesMax: values.queueBytesMax },
     onFailure: (error) => {
       // A log that was tampered with signs nothing any more, and says so to everybody who appends. What verifies of it
@@ -107,10 +110,12 @@ async function run(context: CommandContext): Promise<Exit> {
   try {
     await logs.openAll((line) => output.error(`cairn: ${line}`));
     const tell = (line: string): void => output.error(`cairn: ${line}`);
+    const { apiKeysPath, createServer, keyRing, sourceRing, sourcesPath } = await loading;
     worm = await WormCopies.start(values, { list: () => logs.list(), store, tell });
     server = await createServer({
       logs,
       keys: keyRing(apiKeysPath(data), systemClock),
+      sources: sourceRing(sourcesPath(data), systemClock),
       hostNames: values.hostName ?? [],
       limits: { wireBytesMax: values.bodyBytesMax, bodyBytesMax: values.decompressedBytesMax },
       ...(tls === undefined ? {} : { tls }),
@@ -139,6 +144,13 @@ async function run(context: CommandContext): Promise<Exit> {
     await worm?.close();
     await logs.closeAll();
   }
+}
+
+type Loading = Promise<Pick<typeof ServerModule, "apiKeysPath">>;
+
+/** Logs can be made over HTTP: a folder with keys is enough. */
+async function hasKeys(data: string, loading: Loading): Promise<boolean> {
+  return existsSync((await loading).apiKeysPath(data));
 }
 
 async function announce(output: Output, url: string, logs: FolderRegistry): Promise<void> {

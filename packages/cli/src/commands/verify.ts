@@ -1,19 +1,17 @@
 /** `cairn verify`: finds out what it was given, checks all of it, and ends in a clear verdict. */
 import { resolve } from "node:path";
-import { CairnError, parsePolicy, parseUtf8, type Policy } from "@cairnlog/core";
-import { nodeCrypto } from "@cairnlog/crypto";
+import { CairnError, parseUtf8 } from "@cairnlog/core";
 import type * as VerifyModule from "@cairnlog/verify";
 import type { Report } from "@cairnlog/verify";
 import type { CommandContext, CommandSpec } from "../command.ts";
 import { findApiKey, type Configuration } from "../configuration.ts";
 import type { Exit } from "../io.ts";
-import { readArgument, readVkeys, tilesAddress } from "../key-arguments.ts";
+import { isBucket, readArgument, readPolicy } from "../key-arguments.ts";
+import { readVkeys, tilesAddress, vkeyOption } from "../key-arguments.ts";
 import { asciiJson } from "../safe-text.ts";
 import { progressBar } from "../progress-bar.ts";
 import { printReport } from "../print-report.ts";
 import { bucketOptions } from "../worm-copies.ts";
-
-const bucketPattern = /^s3:\/\//i;
 
 export const verifyCommand: CommandSpec = {
   name: "verify",
@@ -32,11 +30,7 @@ export const verifyCommand: CommandSpec = {
     "Exit status: 0 good, 1 not proven, 2 usage, 3 not to be read.",
   settings: ["data", "log", "key", "keyFile", "s3Endpoint", "s3Region", "s3PathStyle"],
   options: [
-    {
-      flags: "--vkey <key>",
-      about: "a verifier key of the log, or a file with one a line; may be repeated",
-      isList: true,
-    },
+    vkeyOption,
     {
       flags: "--policy <path>",
       about:
@@ -75,10 +69,7 @@ async function run({ io, output, config, options, parameters }: CommandContext):
   const { values, origins } = config;
   const target = targetOf(io.cwd, parameters[0] ?? values.data, config);
   const vkeys = options.list("vkey").flatMap((text) => readVkeys(io.cwd, text));
-  const policy = policyOf(io.cwd, options.text("policy"));
-  if (policy !== undefined && bucketPattern.test(target)) {
-    throw new CairnError("usage", "--policy is not for buckets: give the log's keys with --vkey");
-  }
+  const policy = readPolicy(io.cwd, options);
   const [checkpoint, entry] = [options.text("checkpoint"), options.text("entry")];
   const key = findApiKey(config);
   const isNamed = origins.get("log")!.level === "flag";
@@ -111,11 +102,6 @@ async function run({ io, output, config, options, parameters }: CommandContext):
   return exitOf(report);
 }
 
-function policyOf(cwd: string, path: string | undefined): Policy | undefined {
-  if (path === undefined) return undefined;
-  return parsePolicy(nodeCrypto.sha256, readArgument(cwd, path, "--policy"));
-}
-
 type Verifier = typeof VerifyModule.verifyTarget;
 
 /** Only who verifies a bucket loads what talks to one. */
@@ -124,15 +110,15 @@ async function verifierOf(
   { values }: Configuration,
   now: () => number,
 ): Promise<Verifier> {
-  if (!bucketPattern.test(target)) return (await import("@cairnlog/verify")).verifyTarget;
+  if (!isBucket(target)) return (await import("@cairnlog/verify")).verifyTarget;
   const { verifyBucket } = await import("@cairnlog/worm");
   const s3 = bucketOptions(values);
-  return (place, { now: _, ...options } = {}) => verifyBucket(place, { ...options, s3, now });
+  return (place, options = {}) => verifyBucket(place, { ...options, s3, nowMs: now() });
 }
 
 /** A path or bucket as it is; of a server's address without a path, the place of the log's tiles. */
 function targetOf(cwd: string, target: string, { values }: Configuration): string {
-  if (bucketPattern.test(target)) return target;
+  if (isBucket(target)) return target;
   if (!/^https?:\/\//i.test(target)) return resolve(cwd, target);
   return tilesAddress(target, values.log);
 }

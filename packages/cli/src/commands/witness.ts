@@ -5,6 +5,7 @@ import { parseCount, type CommandContext, type CommandSpec } from "../command.ts
 import { showKeys } from "../describe-log.ts";
 import type { Exit } from "../io.ts";
 import { readVkeys } from "../key-arguments.ts";
+import { metricsOption, serveMetrics, type ServedMetrics } from "../metrics-listen.ts";
 import { PipeClosed, type Output } from "../output.ts";
 import { describeError } from "../report-error.ts";
 import { asciiJson, safeText } from "../safe-text.ts";
@@ -19,7 +20,7 @@ export const witnessCommand: CommandSpec = {
     "Run it where the log's operator has no hands: another machine, another administrator. " +
     "The first start makes the keys, and needs a name; the verifier keys are printed, for the policies of those who trust it. " +
     "Logs can be added and removed while it runs. Never restore its folder from a backup: start a new witness instead.",
-  settings: ["data", "listen"],
+  settings: ["data", "listen", "hostName"],
   options: [
     { flags: "--name <name>", about: "its name in cosignatures, for ever: witness.example.com/w1" },
     {
@@ -40,6 +41,7 @@ export const witnessCommand: CommandSpec = {
       flags: "--prefix <path>",
       about: "what stands before the paths, as /witness (default: none)",
     },
+    metricsOption,
   ],
   examples: [
     {
@@ -69,11 +71,12 @@ export const witnessKeysCommand: CommandSpec = {
   },
 };
 
-async function run({ io, config, options, output }: CommandContext): Promise<Exit> {
+async function run(context: CommandContext): Promise<Exit> {
+  const { io, config, options, output } = context;
   const { data, listen } = config.values;
   const vkeys = options.list("log").flatMap((text) => readVkeys(io.cwd, text));
   const [name, prefix, rate] = [options.text("name"), options.text("prefix"), readRate(options)];
-  const { Witness, WitnessServer } = await import("@cairnlog/witness");
+  const { createMetricsServer, Witness, WitnessServer } = await import("@cairnlog/witness");
   const failed = Promise.withResolvers<CairnError>();
   const witness = Witness.open({
     folder: data,
@@ -84,12 +87,15 @@ async function run({ io, config, options, output }: CommandContext): Promise<Exi
     ...(rate === undefined ? {} : { rateLimit: { perSecond: rate, burst: 2 * rate } }),
   });
   let server: WitnessServer | undefined;
+  let metrics: ServedMetrics | undefined;
   try {
     witness.addLogs(vkeys);
     server = new WitnessServer(witness, prefix === undefined ? {} : { prefix });
+    const { registry } = server;
     const url = await server.listen(listen);
+    metrics = await serveMetrics(context, (served) => createMetricsServer(registry, served));
     try {
-      await announce(output, url, witness);
+      await announce(output, url, witness, metrics.url);
     } catch (error) {
       // Whoever read the address has gone (`| head -n 1`). That is no reason to stop.
       if (!(error instanceof PipeClosed)) throw error;
@@ -103,16 +109,22 @@ async function run({ io, config, options, output }: CommandContext): Promise<Exi
     output.error("cairn: the witness ends. Nothing that left it is lost; start it again.");
     return 3;
   } finally {
+    await metrics?.close();
     await server?.stop();
     await witness.close();
   }
 }
 
-async function announce(output: Output, url: string, witness: Witness): Promise<void> {
+async function announce(
+  output: Output,
+  url: string,
+  witness: Witness,
+  metrics: string | undefined,
+): Promise<void> {
   const { name, vkeys } = witness;
   const logs = witness.countLogs();
   if (output.isJson) {
-    await output.line(asciiJson({ url, name, vkeys, logs }));
+    await output.line(asciiJson({ url, name, vkeys, logs, ...(metrics && { metrics }) }));
     return;
   }
   const head = `Witness ${output.paint("bold", safeText(name))} at ${url}, for ${logs} logs`;

@@ -1,15 +1,19 @@
 /** Scene 1: bytes are changed on the disk of a running log, in its sealed history and in its newest entries. */
-import { readFileSync, statSync, utimesSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CairnError, parseEntry, parseUtf8 } from "@cairnlog/core";
+import { assert, CairnError, parseEntry, parseUtf8 } from "@cairnlog/core";
+import { nodeCrypto } from "@cairnlog/crypto";
 import type { Log } from "@cairnlog/log";
+import { repairLog, tilesSource } from "@cairnlog/scrub";
 import { sealedPath, segmentEntries, tailPath } from "@cairnlog/store";
-import { verifyDirectory } from "@cairnlog/verify";
+import { Fetcher, verifyDirectory } from "@cairnlog/verify";
+import { Follower, MirrorFiles, openMirrorTiles } from "@cairnlog/witness";
 import { scapegoat, thief } from "./events.ts";
 import { patch } from "./forgery.ts";
 import { NotNoticed, refusalOf, type Act, type Scene } from "./scene.ts";
 import { Site } from "./site.ts";
+import type { Stage } from "./stage.ts";
 
 const patienceMs = 30_000;
 /** Of the second segment, so that there is a sealed file and a tail. */
@@ -27,11 +31,16 @@ export const editBytes: Scene = {
       scrubber: { say: (line) => alarms.say(line), bytesPerSecond: 2 ** 30 },
     });
     await until(() => (log.status().scrubbing?.passes ?? 0) > 0);
+    const mirror = await mirrored(act, stage, site);
     await editSealed(act, site, log, alarms);
     await editTail(act, site, log, alarms);
     await verifyAll(act, site);
-    await act.leaves(stage.shown(join(site.logFolder, tailPath(segmentEntries))), [
-      await tamperEntry(site),
+    const tamper = await tamperEntry(site);
+    const kept = await repair(act, site, mirror);
+    await act.leaves(stage.shown(join(site.logFolder, tailPath(segmentEntries))), [tamper]);
+    const [folder, ...name] = kept.split("/");
+    await act.leaves(stage.shown(join(site.logFolder, folder!)), [
+      `${name.join("/")}: the damaged bytes, as they were found`,
     ]);
     await act.limit(
       "Bytes that are changed on the medium itself, below the kernel, are found by the pass that re-reads " +
@@ -130,6 +139,37 @@ async function verifyAll(act: Act, site: Site): Promise<void> {
     const places = problems.map(({ path, seq, byte }) => `${path}, entry ${seq}, byte ${byte}`);
     return `not verified: ${[...new Set(places)].slice(0, 2).join("; ")}`;
   });
+}
+
+/** A mirror's copy of the log as it was before anything happened to it. Returns its folder. */
+async function mirrored(act: Act, stage: Stage, site: Site): Promise<string> {
+  const folder = join(stage.folder, "edit-bytes", "mirror");
+  mkdirSync(folder, { recursive: true });
+  const files = new MirrorFiles(folder, nodeCrypto.sha256);
+  const follower = await Follower.open({
+    source: new Fetcher(site.tiles, { signal: act.signal }),
+    crypto: nodeCrypto,
+    policy: stage.auditPolicy(site.vkeys),
+    memory: files,
+    sink: files,
+    now: Date.now,
+  });
+  await follower.look();
+  return folder;
+}
+
+/** Returns where the damaged bytes are kept, in the log's folder. */
+async function repair(act: Act, site: Site, mirror: string): Promise<string> {
+  let kept = "";
+  await act.mends("cairn repair, from a mirror that was somewhere else", async () => {
+    const tiles = await openMirrorTiles(mirror, nodeCrypto.sha256);
+    assert(tiles !== undefined, "the mirror has seen the log");
+    const report = await repairLog(site.logFolder, tilesSource(mirror, tiles));
+    kept = report.kept ?? "";
+    const paths = report.restored.map(({ path }) => path).join(" and ");
+    return `${paths} are as they were, byte for byte. Again ${await site.verify()}`;
+  });
+  return kept;
 }
 
 /** What the operator reads, without the advice. */

@@ -11,9 +11,9 @@ import type { Stage } from "./stage.ts";
 
 /**
  * `noticed`: it was seen, as it must be. `missed`: it must be seen, and was not. `silent`: it is not seen, and our
- * documents say so. `told`: it was not tried here.
+ * documents say so. `told`: it was not tried here. `mended`: what the attack did was undone.
  */
-export type Outcome = "noticed" | "missed" | "silent" | "told";
+export type Outcome = "noticed" | "missed" | "silent" | "told" | "mended";
 
 export interface Observation {
   /** Who looked: `the scrubber`. */
@@ -99,6 +99,11 @@ export class Act {
     await this.#observe(by, look, performance.now());
   }
 
+  /** Somebody undoes what the attacker did. */
+  async mends(by: string, work: () => Promise<string>): Promise<void> {
+    await this.#observe(by, work, performance.now(), "mended");
+  }
+
   /** One who is asked finds nothing wrong, and our documents say so; it rejects with a `CairnError` where it does. */
   async isBlind(by: string, look: () => Promise<string>): Promise<void> {
     const begunAt = performance.now();
@@ -145,8 +150,13 @@ export class Act {
     }
   }
 
-  async #observe(by: string, look: () => Promise<string>, sinceMs: number): Promise<void> {
-    let outcome: Outcome = "noticed";
+  async #observe(
+    by: string,
+    look: () => Promise<string>,
+    sinceMs: number,
+    good: "noticed" | "mended" = "noticed",
+  ): Promise<void> {
+    let outcome: Outcome = good;
     let said: string;
     try {
       said = await this.#waitFor(look());

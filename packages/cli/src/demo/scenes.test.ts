@@ -52,9 +52,15 @@ const expectedScenes: readonly ExpectedScene[] = [
       ],
       [/^whoever writes/, "noticed", /^503 /],
       [/^cairn verify, afterwards/, "noticed", /sealed\/0{16}, entry \d+, .*entry 67237, byte \d+/],
+      [
+        /^cairn repair/,
+        "mended",
+        /^sealed\/0{16} and tail\/.* as they were.* Again verified: 685\d\d/,
+      ],
     ],
     evidence: [
       ["edit-bytes/data/main/tail/0000000000065536", /system\.tamper.*"file":"sealed\/0{16}"/],
+      ["edit-bytes/data/main/damaged", /^\d{8}t\d{6}\.\d{3}z: the damaged bytes/],
     ],
   },
   {

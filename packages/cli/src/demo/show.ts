@@ -20,6 +20,7 @@ const outcomes: Readonly<Record<Outcome, readonly [Style, string]>> = {
   missed: ["bad", "MISSED"],
   silent: ["warn", "silent"],
   told: ["dim", "told"],
+  mended: ["good", "MENDED"],
 };
 
 export class Show {
@@ -82,16 +83,16 @@ export class Show {
     });
     const counts = countOf(results);
     const [style, verdict] = results.every(({ ok }) => ok)
-      ? (["good", `All ${counts.noticed} alarms that should ring have rung.`] as const)
-      : (["bad", `${counts.missed} alarms that should have rung have not.`] as const);
-    const blind = `${counts.silent} times somebody saw nothing, as our documents say.`;
+      ? (["good", allRang(counts.noticed)] as const)
+      : (["bad", `Not noticed, and should have been: ${counts.missed}.`] as const);
+    const blind = sawNothing(counts.silent);
     await this.#lines([
       paint("dim", "─".repeat(this.#width)),
       `   ${paint("bold", "Who was first, and how fast")}`,
       "",
       ...rows,
       "",
-      ...this.#wrap(`${verdict} ${blind}`, 3).map((line) => paint(style, line)),
+      ...this.#wrap(`${verdict} ${blind}`.trim(), 3).map((line) => paint(style, line)),
       ...this.#wrap(next, 3).map((line) => paint("dim", line)),
       "",
     ]);
@@ -207,6 +208,16 @@ export function duration(ms: number): string {
   return text.padStart(7);
 }
 
+function allRang(alarms: number): string {
+  return alarms === 0 ? "" : `All ${alarms} alarms that should ring have rung.`;
+}
+
+function sawNothing(times: number): string {
+  if (times === 0) return "";
+  const often = times === 1 ? "Once" : `${times} times`;
+  return `${often} somebody saw nothing, as our documents say.`;
+}
+
 /** Whoever noticed first, by what the scene measured. */
 function firstOf({ happenings }: SceneResult): Observation | undefined {
   return happenings.find(
@@ -216,7 +227,7 @@ function firstOf({ happenings }: SceneResult): Observation | undefined {
 }
 
 function countOf(results: readonly SceneResult[]): Record<Outcome, number> {
-  const counts = { noticed: 0, missed: 0, silent: 0, told: 0 };
+  const counts = { noticed: 0, missed: 0, silent: 0, told: 0, mended: 0 };
   for (const { happenings } of results) {
     for (const each of happenings) if (each.kind === "observation") counts[each.outcome]++;
   }

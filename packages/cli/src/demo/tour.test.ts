@@ -148,7 +148,7 @@ describe("the show", () => {
     const result: SceneResult = { scene: 1, title: "A scene", happenings, ok: false };
     const text = await shown(80, (show) => show.closing([result]));
     assert.match(text, /1 ✘ A scene/);
-    assert.match(text, /1 alarms that should have rung have not\./);
+    assert.match(text, /Not noticed, and should have been: 1\./);
   });
 
   it("wraps between words, and cuts words that are too long", () => {

@@ -1,9 +1,9 @@
 /**
- * The Host header, on every route. A web page can point a name of its own at our address (DNS
- * rebinding) and then speak to us from inside a victim's browser; what it cannot do is to send
- * another Host than that name.
+ * The Host header, which every server here looks at before it shows anything. A web page can point a name of its own at
+ * our address (DNS rebinding) and then speak to us from inside a victim's browser; what it cannot do is to send another
+ * Host than that name.
  */
-import { CairnError } from "@cairnlog/core";
+import { CairnError } from "./errors.ts";
 
 const loopbackNames = ["localhost", "127.0.0.1", "[::1]"];
 

@@ -1,0 +1,3 @@
+module example.com/cairn-append
+
+go 1.21
