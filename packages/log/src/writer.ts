@@ -12,13 +12,13 @@
  * If (1) or (3) fails nobody knows what the medium holds: the writer fails for good, and opening the log anew
  * (recovery) is the only way on.
  */
-import { CairnError, formatLogTime, headByteLengthMax, isCairnError } from "@cairnlog/core";
+import { CairnError, formatLogTime, isCairnError } from "@cairnlog/core";
 import { noteBuffers, type Commit } from "@cairnlog/store";
 import { AppendQueue, type Pending } from "./append-queue.ts";
 import { AppendResult } from "./appended.ts";
+import { entryOverheadMax, renderBatch } from "./batch-renderer.ts";
 import type { EventBatch } from "./event-batch.ts";
 import type { Appended, CommitTiming, LogCounters, SignedCheckpoint } from "./log.ts";
-import type { StreamState } from "./sources/stream-state.ts";
 import { clockStepped, systemSource } from "./system-events.ts";
 import type { WriterParts } from "./writer-parts.ts";
 
@@ -32,9 +32,6 @@ const overloadRetryMs = 1000;
  * told to wait, like one that outruns the commits.
  */
 const openSegmentsMax = 20;
-
-/** Length field, head and closing brace of an entry. */
-const entryOverheadMax = 2 + headByteLengthMax + 1;
 
 export class Writer {
   readonly #parts: WriterParts;
@@ -216,7 +213,9 @@ export class Writer {
     const told = this.#told.splice(0);
     builder.begin(formatLogTime(this.#commitTime()));
     this.#renderSystemEvents();
-    const finished = this.#queue.takeWhile((pending) => this.#renderBatch(pending));
+    const finished = this.#queue.takeWhile((pending) =>
+      renderBatch(this.#parts, this.#queue, pending, this.#lastTimeMs),
+    );
     this.#parts.sources.settle();
     if (builder.entries === 0 && finished.length === 0) {
       await this.#waitForWhatIsMissing();
@@ -306,69 +305,6 @@ export class Writer {
       if (result.refused === result.count) pending.reject(shortage);
       else this.#answer(pending);
     }
-  }
-
-  /** True if the whole batch was rendered. */
-  #renderBatch(pending: Pending): boolean {
-    const { builder, idHasher, limits, tree, tailRoom, sources } = this.#parts;
-    const { batch, source, result } = pending;
-    const { numbered } = batch;
-    const states = numbered && sources.resolve(source, numbered.streams);
-    if (numbered !== undefined && states === undefined) return false;
-    const from = tree.size;
-    let isDone = true;
-    for (; pending.next < batch.count; pending.next++) {
-      const i = pending.next;
-      if (!this.#queue.isDue(pending, i)) continue;
-      const start = batch.start[i]!;
-      const end = batch.end[i]!;
-      isDone =
-        builder.byteLength < limits.commitBytesMax &&
-        tailRoom.hasRoomFor(entryOverheadMax + end - start);
-      if (!isDone) break;
-      this.#queue.took(pending, i);
-      const streamAt = numbered === undefined ? 0 : numbered.streamOf[i]!;
-      const state = streamAt === 0 ? undefined : states![streamAt - 1];
-      if (!this.#isNew(pending, i, state)) continue;
-      const seq = tree.size;
-      const high = batch.idEnd[i] === 0 ? 0 : idHasher.high;
-      const low = batch.idEnd[i] === 0 ? 0 : idHasher.low;
-      result.recorded(i, seq, builder.append(source, batch.bytes, start, end, high, low));
-      if (state !== undefined) sources.take(state, numbered!, i, seq);
-    }
-    if (tree.size > from) sources.spoke(source, from, tree.size - from, this.#lastTimeMs);
-    return isDone;
-  }
-
-  /**
-   * Whether neither id nor number of event `i` was seen: then its id is remembered, and its hash is the hasher's last.
-   * Else the event is a candidate for a duplicate.
-   */
-  #isNew(pending: Pending, i: number, state: StreamState | undefined): boolean {
-    const { ids, idHasher, sources, tree } = this.#parts;
-    const { batch, source, sourceSeed, candidates, known } = pending;
-    const hasId = batch.idEnd[i] !== 0;
-    if (hasId) {
-      idHasher.hash(sourceSeed, batch.bytes, batch.idStart[i]!, batch.idEnd[i]!);
-      const seq = known === undefined ? ids.find(idHasher.high, idHasher.low) : -1;
-      if (seq >= 0) {
-        candidates.push({ i, seq });
-        return false;
-      }
-    }
-    if (state !== undefined) {
-      const number = batch.numbered!.numbers[i]!;
-      // What was compared and found new may have been recorded since, by another batch.
-      const isSeen =
-        state.hasSeen(number) &&
-        (known === undefined || sources.findOpen(source, state.stream, number) >= 0);
-      if (isSeen) {
-        candidates.push({ i, seq: -1 });
-        return false;
-      }
-    }
-    if (hasId) ids.insert(idHasher.high, idHasher.low, tree.size);
-    return true;
   }
 
   /** `isBusy`: several wait for it, and while it lasts more of them will come. */

@@ -42,7 +42,8 @@ const tail = "tail/0000000000065536";
 const ids = "index/ids/0000000000000000";
 const content = new SeededRandom(1).bytes(1000);
 const blob = blobPath(createHash("sha256").update(content).digest("hex"));
-const fixed = [sealed, ids, blob, "log.json", "keys/ed25519.pem", "keys/ml-dsa-44.pem"];
+const streams = "index/streams/0000000000000000";
+const fixed = [sealed, ids, streams, blob, "log.json", "keys/ed25519.pem", "keys/ml-dsa-44.pem"];
 const files = [...fixed, tail, "commits", "checkpoint"];
 const vital = ["keys/ed25519.pem", "keys/ml-dsa-44.pem", tail, "commits"];
 

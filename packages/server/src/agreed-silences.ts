@@ -36,7 +36,7 @@ export class AgreedSilences {
       const agreed = this.#agreedFor(log.name);
       // A file that cannot be read for a moment changes nothing.
       if (agreed === undefined) continue;
-      const text = JSON.stringify([...agreed].sort());
+      const text = JSON.stringify([...agreed].sort(([a], [b]) => (a < b ? -1 : 1)));
       if ((this.#told.get(log.name) ?? "[]") === text) continue;
       this.#told.set(log.name, text);
       log.sources.agreeSilences(agreed).catch(() => this.#told.delete(log.name));

@@ -81,8 +81,9 @@ class KeyRing implements KeySource {
 
   *silences(log: string): Generator<readonly [string, number]> {
     const nowMs = this.#clock.now();
-    for (const { source, silentAfterMs, expiresMs, covers } of this.#file.get().values()) {
-      if (silentAfterMs !== undefined && covers(log) && nowMs < expiresMs)
+    for (const key of this.#file.get().values()) {
+      const { source, silentAfterMs, expiresMs } = key;
+      if (silentAfterMs !== undefined && key.covers(log) && nowMs < expiresMs)
         yield [source, silentAfterMs];
     }
   }

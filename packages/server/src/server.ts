@@ -14,7 +14,7 @@ import {
 import { createServer as createHttpsServer } from "node:https";
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from "fastify";
 import swagger from "@fastify/swagger";
-import { adapters, type Adapter } from "@cairnlog/capture";
+import type { Adapter } from "@cairnlog/capture";
 import { assert, CairnError, HostCheck } from "@cairnlog/core";
 import { systemClock, type Clock } from "@cairnlog/log";
 import { Access } from "./access.ts";
@@ -128,7 +128,7 @@ export async function createServer(options: ServerOptions): Promise<CairnServer>
   await app.register(async (scope) =>
     addSourceRoutes(scope, context, {
       sources,
-      adapters: options.adapters ?? adapters,
+      adapters: options.adapters,
       fixedPaths: options.fixedPaths ?? fixedPaths,
       clock: options.clock ?? systemClock,
     }),

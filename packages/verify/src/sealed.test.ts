@@ -26,6 +26,7 @@ import { verifySealedFile } from "./sealed-file.ts";
 const first = "sealed/0000000000000000";
 const second = "sealed/0000000000065536";
 const ids = "index/ids/0000000000000000";
+const streams = "index/streams/0000000000000000";
 const tail = "tail/0000000000131072";
 
 /** One sealed segment: damage is looked for here, as it is verified many times. */
@@ -96,6 +97,7 @@ test("a changed byte in any part of a sealed file, or beside it, is noticed", as
   sample(first, length - 8000, length, 8);
   places.push([first, length - 1], [first, length - 140], [first, 3]);
   sample(ids, 0, small.get(ids)!.length, 3);
+  sample(streams, 0, small.get(streams)!.length, 8);
   for (const [file, at] of places) {
     const bytes = small.get(file)!.slice();
     bytes[at]! ^= 1 << random.below(8);

@@ -203,7 +203,7 @@ export class Continuity {
   #addRefused({ identity = "others", source, codes = {} }: OwnDetails): void {
     if (this.#only !== undefined && this.#only !== source) return;
     let sums = source === undefined ? this.#refused.get(identity) : this.#source(source).refused;
-    if (sums === undefined) this.#refused.set(identity, (sums = new Map()));
+    if (sums === undefined) this.#refused.set(identity, (sums = new Map<string, number>()));
     for (const [code, count] of Object.entries(codes))
       sums.set(code, (sums.get(code) ?? 0) + count);
   }

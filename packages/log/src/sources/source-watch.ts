@@ -50,8 +50,6 @@ export class SourceWatch implements LogSources {
 
   #noted(work: Promise<void>): Promise<void> {
     this.#asking.add(work);
-    const done = (): void => void this.#asking.delete(work);
-    work.then(done, done);
-    return work;
+    return work.finally(() => this.#asking.delete(work));
   }
 }

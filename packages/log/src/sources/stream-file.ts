@@ -60,7 +60,8 @@ export function formatStreamFile(
   const bytes = new Uint8Array(length + digestLength);
   const view = new DataView(bytes.buffer);
   bytes.set(utf8(magic));
-  view.setBigUint64(16, BigInt(first));
+  view.setUint32(16, Math.floor(first / 2 ** 32));
+  view.setUint32(20, first % 2 ** 32);
   view.setUint32(24, json.length);
   bytes.set(json, 28);
   let at = 28 + json.length;
@@ -91,7 +92,7 @@ export function readStreamFile(
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!isSameBytes(bytes.subarray(0, 16), utf8(magic))) return undefined;
-  if (view.getBigUint64(16) !== BigInt(first)) return undefined;
+  if (view.getUint32(16) * 2 ** 32 + view.getUint32(20) !== first) return undefined;
   // The digest is right: from here on all is as we wrote it, or somebody wanted it so. Then it may fail, no more.
   try {
     return readParts(first, bytes, view, end);
