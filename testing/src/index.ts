@@ -2,6 +2,13 @@
 export { missingChromium, startChromium, type Browser, type BrowserPage } from "./chromium.ts";
 export { FakeS3, type FakeVersion, type FakeS3Options, type S3Lie } from "./fake-s3.ts";
 export { ManualClock } from "./manual-clock.ts";
+export {
+  missingPostgres,
+  startPostgres,
+  type Postgres,
+  type PostgresConnection,
+  type PostgresOptions,
+} from "./postgres.ts";
 export { missingSeaweed, startSeaweed, type Seaweed } from "./seaweed.ts";
 export { SeededRandom, withSeed } from "./seeded.ts";
 export {

@@ -4,9 +4,10 @@
  */
 import { requireAuthorization } from "./authentication.ts";
 import { auth0Codes, findAuth0Code, shownAuth0Codes, type Auth0Code } from "./auth0-codes.ts";
-import { eventFrom, given, typeOf, type ActorDraft, type TargetDraft } from "./event-fields.ts";
+import { eventFrom, typeOf, type ActorDraft, type TargetDraft } from "./event-fields.ts";
 import { at, isObject, textAt, type Json } from "./foreign-json.ts";
 import { recordsOf } from "./json.ts";
+import { keptIf } from "./webhook-body.ts";
 import type { Adapter, Captured, CapturedEvent, Delivery, KnownKind } from "./adapter.ts";
 
 export const auth0Adapter: Adapter = {
@@ -52,19 +53,19 @@ function capture({ body }: Delivery): Captured {
   const others = [...refused];
   for (const [i, { value, isAltered }] of records.entries()) {
     if (!isObject(value)) others.push(`record ${i} is not an object`);
-    else events.push(capturedOf(value, isAltered));
+    else events.push(keptIf(isAltered, { event: eventOf(value) }, body));
   }
   return others.length === 0 ? { events } : { events, refused: others };
 }
 
-function capturedOf(record: Json, isAltered: boolean): CapturedEvent {
+function eventOf(record: Json): CapturedEvent["event"] {
   const inner = at(record, "data");
   const data = isObject(inner) ? inner : record;
   const code = textAt(data, "type") ?? "unknown";
   const known = findAuth0Code(code);
   // What was called through the management API stands in the description alone.
   const call = code.endsWith("api") ? textAt(data, "description") : undefined;
-  const event = eventFrom({
+  return eventFrom({
     id: textAt(record, "log_id") ?? textAt(data, "log_id") ?? textAt(data, "_id"),
     type: known?.type ?? typeOf("identity", `auth0_${code}`),
     time: at(data, "date"),
@@ -74,7 +75,6 @@ function capturedOf(record: Json, isAltered: boolean): CapturedEvent {
     outcome: known?.outcome ?? "unknown",
     details: record,
   });
-  return { event: { ...event, ...given("altered", isAltered || undefined) } };
 }
 
 function actorOf(data: Json): ActorDraft {
@@ -88,7 +88,7 @@ function actorOf(data: Json): ActorDraft {
     name: name ?? textAt(data, "client_name"),
     ip: textAt(data, "ip") ?? textAt(data, "client_ip"),
     userAgent: textAt(data, "user_agent"),
-    session: textAt(data, "details", "session_id") ?? textAt(data, "session_connection"),
+    session: textAt(data, "details", "session_id"),
   };
 }
 

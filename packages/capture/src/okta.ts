@@ -15,9 +15,9 @@ import {
   type TargetDraft,
   type Workflow,
 } from "./event-fields.ts";
-import { at, isObject, textAt, type Json } from "./foreign-json.ts";
+import { at, isObject, parseForeignJson, textAt, type Json } from "./foreign-json.ts";
 import { lookUp } from "./pointers.ts";
-import { parseJsonObject } from "./webhook-body.ts";
+import { keptIf } from "./webhook-body.ts";
 import type { Adapter, Captured, CapturedEvent, Delivery, KnownKind } from "./adapter.ts";
 
 const challengeHeader = "x-okta-verification-challenge";
@@ -139,12 +139,13 @@ function typeOfOkta(eventType: string): string {
 
 function capture(delivery: Delivery): Captured {
   if (delivery.method === "GET") return verification(delivery);
-  const records = at(parseJsonObject(delivery.body), "data", "events");
+  const { value, isAltered } = parseForeignJson(delivery.body);
+  const records = at(value, "data", "events");
   if (!Array.isArray(records)) throw new CairnError("malformed", "/data/events is not an array");
   const events: CapturedEvent[] = [];
   const refused: string[] = [];
   for (const [i, record] of (records as readonly Json[]).entries()) {
-    if (isObject(record)) events.push({ event: eventOf(record) });
+    if (isObject(record)) events.push(keptIf(isAltered, { event: eventOf(record) }, delivery.body));
     else refused.push(`/data/events/${i} is not an object`);
   }
   // Okta asks for an empty answer.

@@ -1,7 +1,7 @@
 /** What the bodies of webhooks have in common: a JSON object, or a form with JSON in one of its fields. */
 import { CairnError, parseUtf8 } from "@cairnlog/core";
 import { isObject, parseForeignJson, type Json } from "./foreign-json.ts";
-import type { Delivery } from "./adapter.ts";
+import type { CapturedEvent, Delivery } from "./adapter.ts";
 
 export type JsonObject = { readonly [name: string]: Json };
 
@@ -34,4 +34,15 @@ export function parseFormField(body: Uint8Array, field: string): Uint8Array {
   } catch (cause) {
     throw new CairnError("malformed", `the form's field ${field} is badly encoded`, { cause });
   }
+}
+
+/** The event with the delivery's very bytes beside it, where reading them had to change some of their characters. */
+export function keptIf(
+  isAltered: boolean,
+  captured: CapturedEvent,
+  body: Uint8Array,
+): CapturedEvent {
+  if (!isAltered) return captured;
+  const original = { bytes: body, mediaType: "application/json", role: "original" };
+  return { ...captured, blobs: [...(captured.blobs ?? []), original] };
 }

@@ -1,7 +1,7 @@
 /**
- * Goal: `cairn sources status` says the same of a folder and through a server: what is missing, what came late, what was
- * refused; and keys can be made with a quota and a silence. Method: the commands in this process, `cairn serve` among
- * them, on a free port of loopback.
+ * Goal: `cairn sources status` says the same of a folder and through a server: what is missing, what came late, what
+ * was refused; and keys can be made with a quota and a silence. Method: the commands in this process, `cairn serve`
+ * among them, on a free port of loopback.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -13,7 +13,7 @@ import { blobPath, blobTooLarge, readBlob, writeBlob, type LogStore } from "@cai
 import type { EventBatch } from "./event-batch.ts";
 import type { PutBlob, StoredBlob } from "./log.ts";
 
-export const defaultBlobBytesMax = 64 * 1024 * 1024;
+const defaultBlobBytesMax = 64 * 1024 * 1024;
 /** Left on the medium for the log itself, which needs room to seal its entries. */
 const roomLeft = 32 * 1024 * 1024;
 /** Bytes that are there at once are hashed and written in such pieces, so that others get their turn. */

@@ -48,8 +48,8 @@ export class Duplicates {
   }
 
   /**
-   * Judges event `i` of the batch. `seq`: the entry that may have its id, which is durable; -1 where it is its number that
-   * may have been seen.
+   * Judges event `i` of the batch. `seq`: the entry that may have its id, which is durable; -1 where it is its number
+   * that may have been seen.
    */
   async judge(batch: EventBatch, i: number, source: string, seq: number): Promise<Verdict> {
     if (seq >= 0) {

@@ -1,6 +1,5 @@
 /** The writer: group commit, recovery, sealing, publishing; and reading what it wrote. */
 export type { AtRest, LogWatcher, OwnEvent, RestingTail, Scrubbing } from "./at-rest.ts";
-export { defaultBlobBytesMax } from "./blobs.ts";
 export { systemClock, type Clock, type Timer } from "./clock.ts";
 export type { LogOptions } from "./assemble.ts";
 export { exportEvidence, type EvidenceRequest, type ExportedEvidence } from "./evidence-export.ts";

@@ -138,8 +138,7 @@ class Recovery {
     const bytes = frame.bytes.subarray(frame.start, frame.end);
     const entry = this.#next(bytes, isCommitted);
     const leafHash = hashLeaf(sha256, bytes);
-    const from = entry.eventOffset;
-    const to = bytes.length - 1;
+    const [from, to] = [entry.eventOffset, bytes.length - 1];
     const id = findIdRange(bytes, from, to, (scanner) =>
       streams.read(entry, scanner, bytes, from, to),
     );

@@ -29,6 +29,13 @@ interface Acknowledged {
   readonly text: string;
 }
 
+interface RecordedEvent {
+  readonly id?: string;
+  readonly sequence?: { readonly number: number };
+  readonly type: string;
+  readonly details?: unknown;
+}
+
 /** Refusals that trying again cannot change. */
 const lasting: ReadonlySet<CairnErrorCode> = new Set(["conflict", "malformed", "invalid"]);
 
@@ -37,6 +44,8 @@ export interface Sent {
   readonly source: string;
   /** Empty where it has none. */
   readonly id: string;
+  /** Its source's own; no two events have the same one. */
+  readonly number?: number;
   readonly text: string;
   /** What it names. */
   readonly blob?: NamedBlob;
@@ -99,6 +108,7 @@ export class Ledger {
   #acknowledge(sent: Sent, seq: number, leafHash: Hash): void {
     const acknowledged = { seq, leafHash: hex(leafHash), text: sent.text };
     const keys = sent.id === "" ? [] : [`${sent.source} ${sent.id}`];
+    if (sent.number !== undefined) keys.push(`${sent.source} #${sent.number}`);
     for (const known of [this.#bySeq.get(seq), ...keys.map((key) => this.#byId.get(key))]) {
       assert.deepEqual(acknowledged, known ?? acknowledged, "one id, one event, one place");
     }
@@ -160,13 +170,15 @@ export class Ledger {
     for await (const { seq, bytes } of log.entries(from, size)) {
       const entry = parseEntry(bytes);
       const text = new TextDecoder().decode(entry.event);
-      const event = JSON.parse(text) as { id?: string; type: string; details?: unknown };
+      const event = JSON.parse(text) as RecordedEvent;
       const known = this.#bySeq.get(seq);
       if (known !== undefined) assert.equal(text, known.text, `entry ${seq} holds what was sent`);
       const refused = this.#refused.get(text);
       assert.equal(refused, undefined, `entry ${seq} was refused: ${text.slice(0, 100)}`);
-      if (event.id !== undefined) {
-        const key = `${entry.source} ${event.id}`;
+      const keys = event.id === undefined ? [] : [event.id];
+      if (event.sequence !== undefined) keys.push(`#${event.sequence.number}`);
+      for (const each of keys) {
+        const key = `${entry.source} ${each}`;
         assert.ok(!seen.has(key), `entry ${seq} is there a second time: ${key}`);
         seen.add(key);
       }

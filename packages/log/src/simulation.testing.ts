@@ -259,10 +259,15 @@ class Simulation {
     const pad = "x".repeat(random.chance(0.02) ? 30_000 : random.below(120));
     const head = `{${idMember}"type":"a.b","actor":{"id":"c"},"action":"d"`;
     const blobs = blob === undefined ? "" : `"blobs":${JSON.stringify([blob])},`;
-    const text = `${head},${blobs}"details":{"n":${n},"pad":"${pad}"}}`;
-    const sent = { source, id, text, ...(blob && { blob }) };
-    // Without an id, sending it again is another event: the ledger knows its text at two places then.
-    if (id !== "") this.#sent.push(sent);
+    // Some have a number, with or without an id. Their streams have gaps, as others have the numbers between.
+    const number = kind >= 6 && kind < 10 ? n + 1 : undefined;
+    const sequence =
+      number === undefined ? "" : `"sequence":{"stream":"s${n % 3}","number":${number}},`;
+    const text = `${head},${blobs}${sequence}"details":{"n":${n},"pad":"${pad}"}}`;
+    const numbered = number === undefined ? {} : { number };
+    const sent = { source, id, text, ...numbered, ...(blob && { blob }) };
+    // With neither, sending it again is another event: the ledger knows its text at two places then.
+    if (id !== "" || number !== undefined) this.#sent.push(sent);
     return sent;
   }
 

@@ -34,3 +34,8 @@ export interface RepairContext {
 export interface Staged extends RestoredFile {
   readonly staged: string;
 }
+
+/** A damaged file that is only taken away: the log makes it again. */
+export interface TakenAway extends RestoredFile {
+  readonly staged: undefined;
+}

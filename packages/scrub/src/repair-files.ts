@@ -1,6 +1,7 @@
 /**
  * Puts right files in the place of damaged ones, so that a crash at any moment leaves the damaged bytes in one of two
- * places and the right ones in one of two places. Nothing is ever deleted but our own unfinished files.
+ * places and the right ones in one of two places. Nothing is ever deleted but our own unfinished files, and what was
+ * copied to `damaged/` before.
  *
  * Order: the new file is written aside and made durable; it is verified there, as it lies; the damaged one is copied to
  * `damaged/<time>/`, durable; what is about to happen is written beside it; only then the new one takes the name.
@@ -92,6 +93,13 @@ export class RepairFiles {
   replace(path: string, staged: string): void {
     const full = join(this.#location, path);
     fs.renameSync(join(this.#location, staged), full);
+    syncFile(dirname(full));
+  }
+
+  /** The file is gone from its place; `keep` has a copy of it. */
+  takeAway(path: string): void {
+    const full = join(this.#location, path);
+    fs.rmSync(full, { recursive: true });
     syncFile(dirname(full));
   }
 

@@ -119,6 +119,24 @@ describe("repair from a copy", () => {
     await log.close();
   });
 
+  it("a damaged index of streams is taken away, and the log makes it again", async () => {
+    const path = "index/streams/0000000000000000";
+    const data = copyOf(original);
+    const folder = join(data, logName);
+    flip(join(folder, path), 40);
+    const damaged = bytesOf(data, path);
+    const { restored, kept } = await repairLog(folder, join(original, logName));
+    assert.deepEqual(
+      restored.map(({ path: each, how }) => [each, how]),
+      [[path, "derived"]],
+    );
+    assert.ok(readFileSync(join(folder, kept!, path.replaceAll("/", "-"))).equals(damaged));
+    const { problems } = await verifyDirectory(folder, { workers: 0 });
+    assert.deepEqual(problems, []);
+    await (await openLog(filesStore({ folder: data }), logName)).close();
+    assert.ok(bytesOf(data, path).equals(bytesOf(original, path)));
+  });
+
   it("a copy that is behind: its entries, and the own ones that follow", async () => {
     const data = copyOf(original);
     const log = await openLog(filesStore({ folder: data }), logName);

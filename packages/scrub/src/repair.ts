@@ -21,10 +21,11 @@ import { filesStore, type LogReader } from "@cairnlog/store";
 import type { Fetch } from "@cairnlog/verify";
 import { planDerived } from "./repair-derived.ts";
 import { RepairFiles } from "./repair-files.ts";
-import type { RepairContext, RestoredFile, Staged } from "./repair-context.ts";
+import type { RepairContext, RestoredFile, Staged, TakenAway } from "./repair-context.ts";
 import { planEntries, type EntriesPlan } from "./repair-entries.ts";
 import { planBlobs } from "./repair-blobs.ts";
 import { planCheckpoint } from "./repair-checkpoint.ts";
+import { planStreams } from "./repair-streams.ts";
 import { repairSource, type RepairSource } from "./repair-source.ts";
 
 export interface RepairOptions {
@@ -89,7 +90,8 @@ async function repair(context: RepairContext, time: string): Promise<RepairRepor
   const checkpoint = await planCheckpoint(context);
   const blobs = await planBlobs(context, staged, roots.length);
   const others = [...checkpoint, ...blobs];
-  const all = [...staged, ...derived, ...others.filter((each) => "staged" in each)];
+  const whole = [...staged, ...derived, ...others.filter((each) => "staged" in each)];
+  const all = [...whole, ...(await planStreams(context))];
   if (all.length > 0) apply(context, time, all);
   return {
     log: reader.name,
@@ -116,7 +118,7 @@ async function planned(context: RepairContext): Promise<EntriesPlan> {
 function apply(
   { files, source, reader }: RepairContext,
   time: string,
-  staged: readonly Staged[],
+  staged: readonly (Staged | TakenAway)[],
 ): void {
   const kept = staged.map(({ path }) => files.keep(path));
   files.announce({
@@ -125,7 +127,10 @@ function apply(
     from: source.where,
     files: staged.map(({ path, damage, how }, i) => ({ path, damage, how, kept: kept[i] ?? null })),
   });
-  for (const each of staged) files.replace(each.path, each.staged);
+  for (const { path, staged: aside } of staged) {
+    if (aside === undefined) files.takeAway(path);
+    else files.replace(path, aside);
+  }
 }
 
 /** Holds the log if nobody else does; else it is looked at only, and what is written once can be restored. */

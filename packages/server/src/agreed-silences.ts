@@ -1,6 +1,6 @@
 /**
- * Which sources of a log have agreed to say something every so often: API keys and senders with `silentAfterMs`. The logs
- * are told when it changes; whether somebody is silent is theirs to notice.
+ * Which sources of a log have agreed to say something every so often: API keys and senders with `silentAfterMs`. The
+ * logs are told when it changes; whether somebody is silent is theirs to notice.
  */
 import type { LogRegistry } from "./registry.ts";
 import type { KeySource } from "./key-ring.ts";

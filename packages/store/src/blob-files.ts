@@ -28,7 +28,7 @@ export function findBlobHash(path: string): string | undefined {
 }
 
 /** The 256 folders that blobs lie in. Few of them may be there. */
-export function blobFolders(): readonly string[] {
+function blobFolders(): readonly string[] {
   return Array.from({ length: 256 }, (_, i) => `${blobsFolder}/${i.toString(16).padStart(2, "0")}`);
 }
 
@@ -118,7 +118,7 @@ export async function* readBlob(
 }
 
 /** What is found under the name of a blob is not it. */
-export function damagedBlob(log: string, sha256: string, found: string): CairnError {
+function damagedBlob(log: string, sha256: string, found: string): CairnError {
   const path = blobPath(sha256);
   return new CairnError("unverified", `${path} was changed: its bytes have the SHA-256 ${found}`, {
     place: { log, path },

@@ -1,15 +1,12 @@
 /** Where bytes rest: one interface, one conformance suite, several implementations. */
 export {
-  blobFolders,
   blobPath,
   blobsFolder,
   blobTooLarge,
-  damagedBlob,
   findBlobHash,
   listBlobs,
   readBlob,
   writeBlob,
-  type WrittenBlob,
 } from "./blob-files.ts";
 export { findSegmentBlobs, recordedBlobs, type OnBlob } from "./blob-finder.ts";
 export {

@@ -24,6 +24,7 @@ export { LogFolder, type FolderListing } from "./folder.ts";
 export { identify, type Identity } from "./identity.ts";
 export { checkAllSigned, checkPinned, reportKeys } from "./keys.ts";
 export { Findings, verdictOf } from "./report.ts";
+export { checkStreamFiles } from "./stream-files.ts";
 export { checkBlobs, NamedBlobs, type FirstNaming } from "./named-blobs.ts";
 export { RootClaims } from "./root-claims.ts";
 export { appendSealed, type ChainContext } from "./sealed-chain.ts";

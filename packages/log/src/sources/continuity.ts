@@ -212,8 +212,14 @@ export class Continuity {
     let source = this.#sources.get(name);
     if (source === undefined) {
       source = {
-        ...{ events: 0, first: undefined, last: undefined, conflicts: 0, clockSteps: 0 },
-        ...{ silences: [], refused: new Map(), streams: new Map() },
+        events: 0,
+        first: undefined,
+        last: undefined,
+        conflicts: 0,
+        clockSteps: 0,
+        silences: [],
+        refused: new Map(),
+        streams: new Map(),
       };
       this.#sources.set(name, source);
     }
@@ -224,7 +230,8 @@ export class Continuity {
     const sources = [...this.#sources]
       .sort(byName)
       .map(([source, { refused, streams, ...rest }]) => ({
-        ...{ source, ...rest },
+        source,
+        ...rest,
         refused: Object.fromEntries(refused),
         streams: [...streams].sort(byName).map(([stream, known]) => continuityOf(stream, known)),
       }));
@@ -232,7 +239,10 @@ export class Continuity {
       return [identity, Object.fromEntries(codes)] as const;
     });
     return {
-      ...{ entries: this.#entries, first: this.#first, last: this.#last, sources },
+      entries: this.#entries,
+      first: this.#first,
+      last: this.#last,
+      sources,
       refused: Object.fromEntries(refused),
       streamsLeftOut: this.#leftOut.size,
     };
@@ -249,7 +259,12 @@ function continuityOf(stream: string, known: Stream): StreamContinuity {
   const atEnd = toldTo > mark ? [{ from: mark + 1, to: toldTo }] : [];
   const isEmpty = state.count === 0;
   return {
-    ...{ stream, events: state.count, first, last, toldMissing, filled },
+    stream,
+    events: state.count,
+    first,
+    last,
+    toldMissing,
+    filled,
     firstNumber: isEmpty ? 0 : known.firstNumber,
     lastNumber: isEmpty ? 0 : mark,
     missing: state.missing,

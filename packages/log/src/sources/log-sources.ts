@@ -43,13 +43,13 @@ export interface LogSources {
   /** The streams that are in memory: those that spoke lately, and those of which something is to be told. */
   streams(): readonly StreamStatus[];
   /**
-   * A source says how far it has counted. Never an entry by itself: if a number that it names has not been recorded when
-   * the grace has passed, `source.gap` tells. Also a sign of life. "overloaded" where too much waits already.
+   * A source says how far it has counted. Never an entry by itself: if a number that it names has not been recorded
+   * when the grace has passed, `source.gap` tells. Also a sign of life. "overloaded" where too much waits already.
    */
   heartbeat(source: string, streams: readonly Heartbeat[]): Promise<void>;
   /**
-   * How long each of these sources may say nothing, in milliseconds, before `source.silent` tells; all others as long as
-   * they like. Replaces what was agreed before. A source that has never been heard counts from now on.
+   * How long each of these sources may say nothing, in milliseconds, before `source.silent` tells; all others as long
+   * as they like. Replaces what was agreed before. A source that has never been heard counts from now on.
    */
   agreeSilences(agreed: ReadonlyMap<string, number>): Promise<void>;
   /** Counts a refusal: they are summed for each identity and minute, and become `source.refused`. */

@@ -1,7 +1,7 @@
 /**
- * Goal: whatever a numbered source delivers, and however often the log is closed, killed and opened again: each number is
- * recorded once, what comes again gets its first place, another event under a taken number is refused and told, and what
- * is missing is what the log's own entries say is missing.
+ * Goal: whatever a numbered source delivers, and however often the log is closed, killed and opened again: each number
+ * is recorded once, what comes again gets its first place, another event under a taken number is refused and told, and
+ * what is missing is what the log's own entries say is missing.
  * Method: random deliveries with loss, repetition, disorder and restarts into a log, against an oracle that is a list;
  * the streams' states after an opening against those before it.
  */
@@ -269,7 +269,8 @@ describe("a log with numbered sources", () => {
         if (random.chance(0.3)) await settled(log);
         if (random.chance(0.2)) machine.clock.advance(random.below(70_000));
         if (random.chance(0.15)) {
-          // Where a gap entry may be under way, the opening tells what was not told, and only that is compared at the end.
+          // Where a gap entry may be under way, the opening tells what was not told, and only that is compared at the
+          // end.
           const isSettled = random.chance(0.5);
           if (isSettled) await settled(log);
           const before = states(log);

@@ -1,7 +1,7 @@
 /**
- * What was refused, summed for each identity and minute: somebody who tries a thousand keys is one entry a minute, and a
- * minute in which nothing was refused is none. Of more identities than `identitiesMax` in a minute the rest is summed as
- * "others": whoever can invent identities must not be able to fill the log with them.
+ * What was refused, summed for each identity and minute: somebody who tries a thousand keys is one entry a minute, and
+ * a minute in which nothing was refused is none. Of more identities than `identitiesMax` in a minute the rest is summed
+ * as "others": whoever can invent identities must not be able to fill the log with them.
  */
 import type { Clock, Timer } from "../clock.ts";
 import type { RefusedRequest } from "./log-sources.ts";
@@ -49,7 +49,10 @@ export class Refusals {
     const others = isRest ? this.#sums.get("others") : undefined;
     if (others !== undefined) return others;
     const sum = {
-      ...{ codes: new Map<string, number>(), count: 0, firstMs, lastMs: firstMs },
+      codes: new Map<string, number>(),
+      count: 0,
+      firstMs,
+      lastMs: firstMs,
       source: isRest ? undefined : source,
     };
     this.#sums.set(isRest ? "others" : identity, sum);

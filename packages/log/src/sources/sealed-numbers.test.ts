@@ -1,6 +1,6 @@
 /**
- * Goal: numbers are known for ever: beyond the table of ids, beyond what is held in memory, after restarts, and when the
- * derived files are lost or damaged.
+ * Goal: numbers are known for ever: beyond the table of ids, beyond what is held in memory, after restarts, and when
+ * the derived files are lost or damaged.
  * Method: one log of two sealed segments and a tail, with more streams than are held in memory; what was sent first is
  * sent again, by logs that were opened on sound, damaged and missing files.
  */

@@ -169,7 +169,8 @@ export class SegmentStreams {
     for (const [state, numbers] of this.#streams) {
       const { source, stream } = state;
       this.#records.set(streamKey(source, stream), {
-        ...{ source, stream },
+        source,
+        stream,
         before: state.changedBefore,
         state: state.snapshot(),
         ...numbers.sorted(),

@@ -171,7 +171,7 @@ describe("a source's clock", () => {
       [],
     );
     await send(log, [event(5, at(10))]);
-    const [step] = (await told(log)).filter(({ type }) => type === "source.clock");
+    const step = (await told(log)).find(({ type }) => type === "source.clock");
     const { firstSeq: _, lastSeq: __, ...rest } = step!;
     assert.deepEqual(rest, {
       ...{ type: "source.clock", source: "api", stream: "s", count: 1, backwardsMs: 16_000 },

@@ -98,13 +98,17 @@ export class Sources {
 
   /** The state of a stream, from then on in memory. */
   async stateOf(source: string, stream: string): Promise<StreamState> {
-    const known = this.#table.get(source, stream);
-    if (known !== undefined) return known;
-    const found = await this.#index.state(source, stream);
-    // Somebody else may have been faster.
-    const state = this.#table.get(source, stream) ?? found;
-    if (state === found) this.#table.add(state);
-    return state;
+    for (;;) {
+      const known = this.#table.get(source, stream);
+      if (known !== undefined) return known;
+      const { openFrom } = this.#table;
+      const found = await this.#index.state(source, stream);
+      // Somebody else may have been faster; and if a segment was sealed meanwhile, the stream may have changed in it.
+      if (this.#table.get(source, stream) !== undefined) continue;
+      if (this.#table.openFrom !== openFrom) continue;
+      this.#table.add(found);
+      return found;
+    }
   }
 
   /** The source has counted this far, and had time enough to deliver. */

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { SeededRandom, withSeed } from "@cairnlog/testing";
+import { withSeed, type SeededRandom } from "@cairnlog/testing";
 import { gapsPerStreamMax, StreamState } from "./stream-state.ts";
 
 /** Follows the definition: what was recorded, and of what is missing, what was told. */

@@ -110,8 +110,14 @@ export class StreamState {
     const { mark, markSeq, firstSeq, lastSeq, count } = this;
     const { toldTo, forgotten, toldForgotten } = this;
     return {
-      ...{ mark, markSeq, firstSeq, lastSeq, count },
-      ...{ toldTo, forgotten, toldForgotten },
+      mark,
+      markSeq,
+      firstSeq,
+      lastSeq,
+      count,
+      toldTo,
+      forgotten,
+      toldForgotten,
       eventMs: this.eventMs === -Infinity ? null : this.eventMs,
       gaps: this.gaps.flatMap((g) => [g.from, g.to, g.after, g.before, g.isTold ? 1 : 0]),
       filled: this.filled.flatMap(({ from, to }) => [from, to]),
@@ -246,7 +252,8 @@ export class StreamState {
     const from = this.#expectedFrom;
     if (from <= this.expected && missing.length < rangesMax) {
       missing.push({
-        ...{ from, to: this.expected },
+        from,
+        to: this.expected,
         ...(this.markSeq < 0 ? {} : { after: this.markSeq }),
       });
     }
