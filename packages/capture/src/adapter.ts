@@ -102,7 +102,10 @@ export interface Question {
 /** What `cairn sources add <kind>` asks and prints. */
 export interface Setup {
   readonly questions: readonly Question[];
-  /** How the secret is made: random in base64url, or given by the sender and asked for, or none of its own (a bearer token of ours). */
+  /**
+   * How the secret is made: random in base64url, or given by the sender and asked for, or none of its own (a bearer
+   * token of ours).
+   */
   readonly secret: "random" | "given" | "token";
   /** Markdown: where to click and what to paste. */
   instructions(paste: Paste, options: Readonly<Record<string, string>>): string;

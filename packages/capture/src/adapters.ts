@@ -8,6 +8,15 @@ import { jsonAdapter } from "./json.ts";
 import { ocsfAdapter } from "./ocsf.ts";
 import { otlpAdapter } from "./otlp.ts";
 import { standardWebhooksAdapter } from "./standard-webhooks.ts";
+import { syslogAdapter } from "./syslog.ts";
+import { journaldAdapter } from "./journald.ts";
+import { githubAdapter } from "./github.ts";
+import { gitlabAdapter } from "./gitlab.ts";
+import { oktaAdapter } from "./okta.ts";
+import { auth0Adapter } from "./auth0.ts";
+import { argocdAdapter } from "./argocd.ts";
+import { cdeventsAdapter } from "./cdevents.ts";
+import { intotoAdapter } from "./intoto.ts";
 
 export const adapters: readonly Adapter[] = [
   otlpAdapter,
@@ -15,6 +24,15 @@ export const adapters: readonly Adapter[] = [
   standardWebhooksAdapter,
   ocsfAdapter,
   jsonAdapter,
+  githubAdapter,
+  gitlabAdapter,
+  oktaAdapter,
+  auth0Adapter,
+  argocdAdapter,
+  cdeventsAdapter,
+  intotoAdapter,
+  syslogAdapter,
+  journaldAdapter,
 ];
 
 export function findAdapter(kind: string): Adapter | undefined {

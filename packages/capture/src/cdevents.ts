@@ -2,20 +2,19 @@
  * CDEvents: what CI and CD systems tell one another, over CloudEvents in any of their modes (read by `cloudevents.ts`)
  * or as the bare JSON object. `context.type` is `dev.cdevents.<subject>.<predicate>.<version>`.
  *
- * A CDEvent says which system it comes from, not who acted: the actor is that system.
+ * Few CDEvents say who acted; where none does the actor is the system that it comes from.
  */
 import { requireAnyToken } from "./authentication.ts";
 import { cloudeventsAdapter } from "./cloudevents.ts";
 import {
   eventFrom,
-  given,
   typeOf,
   type Outcome,
   type TargetDraft,
   type Workflow,
 } from "./event-fields.ts";
 import { at, isObject, textAt, type Json } from "./foreign-json.ts";
-import { lookUp } from "./pointers.ts";
+import { firstText, lookUp, type Pointer } from "./pointers.ts";
 import { mediaTypeOf, parseJsonObject } from "./webhook-body.ts";
 import type {
   Adapter,
@@ -80,7 +79,11 @@ const outcomes: Readonly<Record<string, Outcome>> = {
   fail: "failure",
   error: "failure",
   cancel: "unknown",
+  approved: "success",
+  rejected: "denied",
 };
+/** In `/subject/content`: who published, decided, changed, asked, made. */
+const people: readonly Pointer[] = ["/user", "/responder", "/updatedBy", "/requestor", "/creator"];
 /** What is not over has no outcome. */
 const unfinished = ["queued", "started", "skipped"];
 
@@ -117,10 +120,12 @@ function knownKind(subject: string, predicate: string): KnownKind {
   return {
     kind: `${subject}.${predicate}`,
     type: typeOfSubject(subject, predicate),
-    actor: "/context/source",
+    actor: "/subject/content: user, responder, updatedBy, requestor, creator; else /context/source",
     action: "/context/type without its prefix and version",
     targets: "/subject/id; /subject/content: environment, artifactId, service, repository",
-    outcome: unfinished.includes(predicate) ? "unknown" : "/subject/content/outcome, else success",
+    outcome: unfinished.includes(predicate)
+      ? "unknown"
+      : "/subject/content: outcome, decision; else success",
   };
 }
 
@@ -150,15 +155,20 @@ function eventOf(cdevent: Json, details: Json, trace?: string): CapturedEvent["e
     .replace(/\.[0-9]+\.[0-9]+\.[0-9]+.*$/, "");
   const [subject = "", predicate = ""] = name.split(".", 2);
   const isStandard = sent.startsWith("dev.cdevents.");
+  const person = firstText(at(cdevent, "subject", "content"), people);
   const from = textAt(cdevent, "context", "source") ?? textAt(details, "source");
   return eventFrom({
     id: idOf(from, textAt(cdevent, "context", "id") ?? textAt(details, "id")),
     type: isStandard ? typeOfSubject(subject, predicate) : typeOf("change", `cdevents_${name}`),
     time: at(cdevent, "context", "timestamp") ?? at(details, "time"),
-    actor: { id: from, type: "system", ...given("chain", textAt(cdevent, "context", "chainId")) },
+    actor: {
+      id: person ?? from,
+      type: person === undefined ? "system" : "user",
+      system: person === undefined ? undefined : from,
+    },
     action: name,
     targets: targetsOf(cdevent, subject),
-    outcome: outcomeOf(cdevent, predicate),
+    outcome: isStandard ? outcomeOf(cdevent, predicate) : "unknown",
     trace,
     details: isObject(details) ? details : { value: details },
   });
@@ -176,7 +186,8 @@ function typeOfSubject(subject: string, predicate: string): string {
 }
 
 function outcomeOf(cdevent: Json, predicate: string): Outcome {
-  const sent = textAt(cdevent, "subject", "content", "outcome")?.toLowerCase();
+  const content = at(cdevent, "subject", "content");
+  const sent = firstText(content, ["/outcome", "/decision"])?.toLowerCase();
   if (sent !== undefined) return lookUp(outcomes, sent) ?? "unknown";
   return [...unfinished, "finished", ""].includes(predicate) ? "unknown" : "success";
 }
@@ -201,6 +212,8 @@ function targetsOf(cdevent: Json, subject: string): (TargetDraft | undefined)[] 
     reference("repository"),
     reference("change"),
     reference("pipelineRun"),
+    reference("testCase"),
+    reference("testSuite"),
     { type: "artifact", id: textAt(content, "artifactId") },
   ];
 }

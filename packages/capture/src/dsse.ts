@@ -1,6 +1,7 @@
 /**
  * DSSE 1.0: envelopes whose payload is signed together with its type, so that neither can be taken for another. Keys
- * are public keys in PEM, Ed25519 or ECDSA on P-256 with SHA-256 (signatures in DER).
+ * are public keys in PEM, Ed25519 or ECDSA on P-256 with SHA-256 (signatures
+ * in DER, or r and s one after the other, as the specification's own test vector has them).
  *
  * `keyid` is a hint that nobody signed: it decides nothing here. What was verified is what is returned: nobody reads
  * the payload from the envelope a second time.
@@ -22,6 +23,7 @@ export interface PublicKey {
 }
 
 const signaturesMax = 32;
+const rawP256Length = 64;
 const pem = /-----BEGIN PUBLIC KEY-----[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----/g;
 
 /** "malformed" where a required member is missing or is no base64. */
@@ -55,8 +57,9 @@ export function parseEnvelope(value: Json): Envelope {
 
 /** The specification's standard or URL-safe alphabet; padding may be missing only with the latter. */
 function parseEitherBase64(text: string): Uint8Array {
-  const isStandard = /[+/=]/.test(text) || text.length % 4 === 0;
-  if (isStandard && !/[-_]/.test(text)) return parseBase64(text);
+  const isUrlSafe = /[-_]/.test(text) || text.length % 4 !== 0;
+  // Never a mixture of both: what is no base64 at all, the strict reader refuses.
+  if (!isUrlSafe || /[+/]/.test(text)) return parseBase64(text);
   const standard = text.replaceAll("-", "+").replaceAll("_", "/");
   return parseBase64(standard.padEnd(Math.ceil(standard.length / 4) * 4, "="));
 }
@@ -81,10 +84,16 @@ export function verifiedBy(envelope: Envelope, keys: readonly PublicKey[]): read
 }
 
 function isSigned(signed: Uint8Array, key: KeyObject, signature: Uint8Array): boolean {
+  const isEd25519 = key.asymmetricKeyType === "ed25519";
+  const isRaw = !isEd25519 && signature.length === rawP256Length;
   try {
-    return verify(key.asymmetricKeyType === "ed25519" ? null : "sha256", signed, key, signature);
+    if (isEd25519) return verify(null, signed, key, signature);
+    return (
+      verify("sha256", signed, key, signature) ||
+      (isRaw && verify("sha256", signed, { key, dsaEncoding: "ieee-p1363" }, signature))
+    );
   } catch {
-    // OpenSSL throws for some signatures that are no DER.
+    // What is no signature at all can make the platform throw.
     return false;
   }
 }

@@ -175,7 +175,7 @@ const gitlabEvents: Readonly<Record<string, GitlabEvent>> = {
     noun: "pipeline_",
     verb: ["/object_attributes/status", runVerbs],
     targets: [
-      { type: "pipeline", id: "/object_attributes/url", number: "/object_attributes/id" },
+      { type: "pipeline", id: "/object_attributes/id", url: "/object_attributes/url" },
       { type: "ref", id: "/object_attributes/ref" },
       { type: "commit", id: "/object_attributes/sha" },
       project,

@@ -234,7 +234,8 @@ function capture(delivery: Delivery, source: SourceSettings): Captured {
   const { headers } = delivery;
   const events = envelopesOf(delivery.body).map((line): CapturedEvent => {
     const event = eventOf(line, verifiedBy(line.envelope, keys));
-    return withOriginal({ event }, { body: line.bytes, headers }, ["content-type"]);
+    // Nothing else: the signature is in it, and the same envelope sent again must be the same event.
+    return withOriginal({ event }, { body: line.bytes, headers }, []);
   });
   return { events };
 }
@@ -250,7 +251,7 @@ function eventOf({ bytes, envelope }: Line, signers: readonly PublicKey[]): Cair
     time: firstText(statement, row.times),
     actor: {
       id: builder ?? signers[0]?.fingerprint,
-      type: builder === undefined ? "key" : "builder",
+      type: builder === undefined ? "key" : "system",
     },
     action: predicateType ?? envelope.payloadType,
     targets: targetsOf(statement),

@@ -177,7 +177,11 @@ function parseRfc3164(text: string, context: SyslogContext): SyslogMessage | und
   if (rfc3339 !== undefined && !isTime(rfc3339)) return undefined;
   let time = rfc3339;
   if (month !== undefined) {
-    const ms = findBsdTime({ month, day: day!, clock: clock!, year: yearBefore ?? yearAfter }, context.receivedMs, context.zone ?? utc);
+    const ms = findBsdTime(
+      { month, day: day!, clock: clock!, year: yearBefore ?? yearAfter },
+      context.receivedMs,
+      context.zone ?? utc,
+    );
     if (ms === "impossible") return undefined;
     if (ms !== undefined) {
       time = formatLogTime(ms).replace(/\.000Z$/, fraction === undefined ? "Z" : `.${fraction}Z`);

@@ -18,7 +18,8 @@ export function parseZone(name: string): Zone {
   if (name === "UTC" || name === "Z") return utc;
   const offset = /^([+-])([01][0-9]|2[0-3]):([0-5][0-9])$/.exec(name);
   if (offset !== null) {
-    const minutes = (twoDigits(offset[2]!, 0) * 60 + twoDigits(offset[3]!, 0)) * (offset[1] === "-" ? -1 : 1);
+    const minutes =
+      (twoDigits(offset[2]!, 0) * 60 + twoDigits(offset[3]!, 0)) * (offset[1] === "-" ? -1 : 1);
     return () => minutes;
   }
   let format: Intl.DateTimeFormat;
@@ -33,7 +34,8 @@ export function parseZone(name: string): Zone {
   return cachedByQuarterHour((ms) => {
     const parts = format.formatToParts(ms);
     const text = parts.find(({ type }) => type === "timeZoneName")?.value ?? "GMT";
-    const [, sign, hours = "00", minutes = "00"] = /^GMT([+-])([0-9]{2}):([0-9]{2})/.exec(text) ?? [];
+    const [, sign, hours = "00", minutes = "00"] =
+      /^GMT([+-])([0-9]{2}):([0-9]{2})/.exec(text) ?? [];
     return (twoDigits(hours, 0) * 60 + twoDigits(minutes, 0)) * (sign === "-" ? -1 : 1);
   });
 }

@@ -14,9 +14,9 @@
     process.exit(3);
   }
   // What a server allocates dies young, and Node lets its nursery grow to 128 MiB before it looks: a small one keeps
-  // the process small. So does looking at it when many buffers have died, which needs `gc` (store/buffer-garbage.ts), and
-  // so does an allocator that gives back to the system what is free: glibc keeps an arena for each thread, and lets
-  // them grow. All this can only be said at the start, so this process starts anew, under the same pid.
+  // the process small. So does looking at it when many buffers have died (store/buffer-garbage.ts), and so does an
+  // allocator that gives back to the system what is free: glibc keeps an arena for each thread, and lets them grow.
+  // All this can only be said at the start, so this process starts anew, under the same pid.
   var nursery = "--max-semi-space-size";
   var options = process.execArgv.join(" ") + " " + (process.env.NODE_OPTIONS || "");
   var isServer = /^(?:serve|witness|mirror)$/.test(process.argv[2]);

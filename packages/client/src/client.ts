@@ -21,7 +21,7 @@ import type { EventDefinition, EventOf } from "./define-event.ts";
 import { logDurably } from "./durable.ts";
 import { EventIds } from "./event-id.ts";
 import { composeEvent, type EventInput } from "./event-input.ts";
-import { renderEventLine, type EventLine } from "./event-line.ts";
+import { renderEventLine, type EventDefaults, type EventLine } from "./event-line.ts";
 import { consoleFirstUse, pinOnFirstUse } from "./first-use.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { openTelemetryTrace } from "./open-telemetry.ts";
@@ -103,6 +103,8 @@ export class CairnClient {
   readonly #blobs: Blobs;
   readonly #watch: ReceiptWatch | undefined;
   #closed: Promise<void> | undefined;
+  /** Made once, and filled in for each event: nothing of it outlives the call. */
+  readonly #defaults: EventDefaults & { now: number; as: EventDefinition | undefined };
   #nowMs = Number.NaN;
   #nowText = "";
 
@@ -149,6 +151,14 @@ export class CairnClient {
     this.#outlet = this.#openOutlet();
     this.#heartbeat = this.#openHeartbeat(`${path}/heartbeat`);
     this.#blobs = new Blobs(this.#transport, `${path}/blobs`, { ...this.#sending, loadCrypto });
+    this.#defaults = {
+      now: 0,
+      as: undefined,
+      sequence: undefined,
+      compose: (plain) => this.#compose(plain, this.#defaults.as),
+      id: () => this.#ids.next(this.#defaults.now),
+      time: () => this.#timeText(this.#defaults.now),
+    };
     const workflows = workflowsOf((event) => this.log(event));
     this.identity = workflows.identity;
     this.api = workflows.api;
@@ -297,12 +307,11 @@ export class CairnClient {
     as: EventDefinition | undefined,
     sequence: Sequence | undefined,
   ): EventLine {
-    return renderEventLine(event, {
-      compose: (plain) => this.#compose(plain, as),
-      id: () => this.#ids.next(now),
-      time: () => this.#timeText(now),
-      sequence,
-    });
+    const defaults = this.#defaults;
+    defaults.now = now;
+    defaults.as = as;
+    defaults.sequence = sequence;
+    return renderEventLine(event, defaults);
   }
 
   #compose(plain: Readonly<Record<string, unknown>>, as: EventDefinition | undefined): object {

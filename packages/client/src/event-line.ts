@@ -33,7 +33,7 @@ export interface EventDefaults {
   /** RFC 3339 in UTC. */
   time(): string;
   /** Where the client numbers its events. */
-  readonly sequence?: Sequence | undefined;
+  sequence?: Sequence | undefined;
   /** Adds what surrounds the event. */
   compose?(plain: Readonly<Record<string, unknown>>): object;
 }
@@ -93,7 +93,7 @@ function toJson(event: unknown): unknown {
 
 /**
  * What is plain through and through needs no watching while it is written: looking at it first, and
- * then writing it without a replacer, takes 1.3 µs where the way below takes 4.6 (an event of 366
+ * then writing it without a replacer, takes a third of what the way below does (an event of 366
  * bytes, Node 24).
  */
 function stringify(whole: Record<string, unknown>): string {

@@ -17,7 +17,7 @@ export const generationSize = 1_048_576;
 const slotsAtStart = 1024;
 /** At most three ids for four slots: more would make the search for a new id long. */
 const slotsPerId = 4 / 3;
-/** The upper half of the hash; seq minus base plus 1, where 0 marks a free slot. Together, for the sake of the cache. */
+/** The upper half of the hash; seq minus base plus 1, where 0 marks a free slot. Together, for the cache's sake. */
 const slotWords = 2;
 
 /**

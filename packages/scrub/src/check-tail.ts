@@ -174,7 +174,9 @@ export class TailMemory {
       const expected = leaves.subarray(leafAt, leafAt + hashByteLength);
       // Made only where something is wrong: this runs for every entry that is written.
       const more = (): { seq: number; byte: number; expected: string; byteLength: number } => ({
-        ...{ seq: this.first + count, byte: begin, byteLength: file.byteLength },
+        seq: this.first + count,
+        byte: begin,
+        byteLength: file.byteLength,
         expected: hex(expected),
       });
       if (length === 0 || end > chunk.length || begin + end - at > tail.byteLength) {

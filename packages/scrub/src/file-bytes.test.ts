@@ -1,7 +1,7 @@
 /**
  * Goal: whatever way a file is read, the same bytes come: held or piece by piece, past the page cache or through it.
- * Method: a file that is held and one that is too long for it, of seeded bytes; ranges that begin and end on, before and
- * behind the borders of pages and chunks, and beyond the end.
+ * Method: a file that is held and one that is too long for it, of seeded bytes; ranges that begin and end on, before
+ * and behind the borders of pages and chunks, and beyond the end.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -17,8 +17,8 @@ import { lockPath } from "./file-kinds.ts";
 const pageByteLength = 4096;
 const chunkByteLength = 1024 * 1024;
 /**
- * Files up to this length are read once and held, which most sealed ones are; of longer ones, as tails are, each piece is
- * read as it is asked for.
+ * Files up to this length are read once and held, which most sealed ones are; of longer ones, as tails are, each piece
+ * is read as it is asked for.
  */
 const heldByteLengthMax = 16 * 1024 * 1024;
 
@@ -134,7 +134,7 @@ export class FileBytes implements SegmentSource {
 
   /**
    * The same, at most a chunk of it, for a caller who is done with the bytes before anybody asks for others: where the
-   * file is not held they lie in memory that is used again. A new piece of memory each time costs as much as hashing it.
+   * file is not held they lie in memory that is used again. New memory each time costs as much as hashing it.
    */
   glance(offset: number, length: number): Uint8Array {
     if (this.#held !== undefined || this.#direct !== undefined) return this.at(offset, length);

@@ -36,12 +36,7 @@ export function findHolding(
 }
 
 /** Goes from one place of `needle` to the next entry that has one. */
-function addHolding(
-  buffer: Buffer,
-  ranges: EntryRanges,
-  needle: Buffer,
-  found: Set<number>,
-): void {
+function addHolding(buffer: Buffer, ranges: EntryRanges, needle: Buffer, found: Set<number>): void {
   let index = 0;
   for (let at = buffer.indexOf(needle); at >= 0;) {
     while (index < ranges.length && ranges[index]!.end < at + needle.length) index++;
