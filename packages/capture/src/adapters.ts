@@ -17,6 +17,7 @@ import { auth0Adapter } from "./auth0.ts";
 import { argocdAdapter } from "./argocd.ts";
 import { cdeventsAdapter } from "./cdevents.ts";
 import { intotoAdapter } from "./intoto.ts";
+import { pgauditAdapter } from "./pgaudit.ts";
 
 export const adapters: readonly Adapter[] = [
   otlpAdapter,
@@ -31,6 +32,7 @@ export const adapters: readonly Adapter[] = [
   argocdAdapter,
   cdeventsAdapter,
   intotoAdapter,
+  pgauditAdapter,
   syslogAdapter,
   journaldAdapter,
 ];

@@ -6,6 +6,7 @@
  * Who asked for a sync is in `operation.initiatedBy`; a sync of Argo CD's own accord has no user there.
  */
 import { createHash } from "node:crypto";
+import { answerAgainLater } from "./again-later.ts";
 import { requireAnyToken } from "./authentication.ts";
 import { eventFrom, typeOf, type ActorDraft, type Outcome } from "./event-fields.ts";
 import { at, parseForeignJson, textAt, type Json } from "./foreign-json.ts";
@@ -112,7 +113,7 @@ export const argocdAdapter: Adapter = {
   kind: "argocd",
   title: "Argo CD notifications",
   basis:
-    "Argo CD 3.1 notifications (operator-manual/notifications: webhook service, triggers, templates)",
+    "Argo CD notifications (docs, operator-manual/notifications; argoproj/notifications-engine, webhook.go)",
   known: Object.entries(notifications).map(([kind, { type, outcome }]): KnownKind => ({
     kind,
     type,
@@ -128,6 +129,7 @@ export const argocdAdapter: Adapter = {
   },
   authenticate: ({ headers }, source) => requireAnyToken(headers, source),
   capture,
+  answerError: answerAgainLater,
 };
 
 /** Each part is printed as JSON by the template: what Argo CD does not have comes as null. */
@@ -152,7 +154,8 @@ function instructionsFor({ url, secret, source }: Paste): string {
     const { when, oncePer } = notifications[name]!;
     return [
       `  trigger.cairn-${name}: |`,
-      `    - when: ${when}`,
+      // In quotes: YAML would read a bare `true` as no text.
+      `    - when: ${JSON.stringify(when)}`,
       `      oncePer: ${oncePer}`,
       `      send: [cairn-${name}]`,
       `  template.cairn-${name}: |`,
@@ -177,6 +180,7 @@ function instructionsFor({ url, secret, source }: Paste): string {
     "data:",
     "  service.webhook.cairn: |",
     `    url: ${url}`,
+    "    retryMax: 10",
     "    headers:",
     "      - name: Content-Type",
     "        value: application/json",

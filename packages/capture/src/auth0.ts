@@ -2,6 +2,7 @@
  * Auth0's log streams by custom webhook, in each of their three forms: a JSON array, one object, JSON lines. A record
  * is `{"log_id": …, "data": {…}}`; its `log_id` is the event's id.
  */
+import { answerAgainLater } from "./again-later.ts";
 import { requireAuthorization } from "./authentication.ts";
 import { auth0Codes, findAuth0Code, shownAuth0Codes, type Auth0Code } from "./auth0-codes.ts";
 import { eventFrom, typeOf, type ActorDraft, type TargetDraft } from "./event-fields.ts";
@@ -34,6 +35,7 @@ export const auth0Adapter: Adapter = {
   },
   authenticate: ({ headers }, source) => requireAuthorization(headers, source),
   capture,
+  answerError: answerAgainLater,
 };
 
 function knownKind({ code, type, outcome }: Auth0Code): KnownKind {

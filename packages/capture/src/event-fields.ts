@@ -47,7 +47,7 @@ export interface EventDraft {
 }
 
 /** What stands where a sender does not say who it was. */
-export const unknownActor = "unknown";
+const unknownActor = "unknown";
 /** Targets beyond so many bytes stay in `details` only, so that an event's head always fits an entry. */
 const targetsBytesMax = 16 * 1024;
 const targetIdBytesMax = 1024;
@@ -105,7 +105,7 @@ export function typeOf(workflow: Workflow, verb: string): string {
   return type.includes(".") ? type : `${workflow}.unknown`;
 }
 
-export function safeAction(action: string | undefined): string {
+function safeAction(action: string | undefined): string {
   return fitted(action, eventLimits.action) ?? "unknown";
 }
 

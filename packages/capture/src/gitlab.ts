@@ -7,6 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import type { CairnEvent } from "@cairnlog/core";
+import { answerAgainLater } from "./again-later.ts";
 import { isOneOf, notAuthenticated } from "./authentication.ts";
 import { withOriginal } from "./captured-event.ts";
 import { eventFrom, typeOf, type ActorDraft } from "./event-fields.ts";
@@ -71,6 +72,7 @@ export const gitlabAdapter: Adapter = {
   },
   authenticate,
   capture,
+  answerError: answerAgainLater,
 };
 
 function authenticate(delivery: Delivery, source: SourceSettings, nowMs: number): void {

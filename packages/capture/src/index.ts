@@ -32,5 +32,16 @@ export {
   type ForeignJson,
   type Json,
 } from "./foreign-json.ts";
+export { eventFrom, fitted, given, type ActorDraft } from "./event-fields.ts";
 export { eventOfRecord } from "./json.ts";
+export { transactionStepOf, type AuditFields, type TransactionStep } from "./pgaudit-audit.ts";
+export {
+  postgresLogEvent,
+  readPostgresLogLine,
+  transactionId,
+  type PostgresLogLine,
+  type TransactionEnd,
+} from "./pgaudit-line.ts";
 export { parseMapping, type Mapping } from "./mapping.ts";
+export { captureSyslog, syslogType, type SyslogArrival } from "./syslog-event.ts";
+export { parseZone, utc, type Zone } from "./syslog-time.ts";

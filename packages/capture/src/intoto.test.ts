@@ -1,6 +1,6 @@
 /**
- * Goal: an attestation gets in only with the source's token and enough of its keys; what was signed is what is recorded,
- * and it is recorded so that the signature can be checked again.
+ * Goal: an attestation gets in only with the source's token and enough of its keys; what was signed is what is
+ * recorded, and it is recorded so that the signature can be checked again.
  * Method: the fixtures' envelopes, with tokens, keys, thresholds and bytes changed.
  */
 import assert from "node:assert/strict";
@@ -64,7 +64,7 @@ describe("in-toto attestations", () => {
         details: { verified: boolean };
       }[]) {
         const kept = JSON.parse(event.original.body) as { dsseEnvelope?: Json };
-        const envelope = parseEnvelope(kept.dsseEnvelope ?? (kept as Json));
+        const envelope = parseEnvelope(kept.dsseEnvelope ?? kept);
         assert.equal(verifiedBy(envelope, keys).length > 0, event.details.verified, name);
       }
     }

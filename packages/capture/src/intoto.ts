@@ -152,7 +152,7 @@ export const intotoAdapter: Adapter = {
         "At the end of the pipeline that signs, send what it signed:",
         "",
         "```sh",
-        `curl --fail ${url} -H "Authorization: Bearer ${secret}" \\`,
+        `curl --fail --retry 5 ${url} -H "Authorization: Bearer ${secret}" \\`,
         '  -H "Content-Type: application/vnd.in-toto.bundle" --data-binary @provenance.intoto.jsonl',
         "```",
         "",

@@ -10,7 +10,8 @@ import type { Adapter, Captured, CapturedEvent, KnownKind } from "./adapter.ts";
 import { requireAnyToken } from "./authentication.ts";
 import { eventFrom } from "./event-fields.ts";
 import { parseForeignText, isObject, textAt, wellFormed, type Json } from "./foreign-json.ts";
-import { readAuthLine, type AuthFinding } from "./linux-auth.ts";
+import { readAuthLine } from "./linux-auth.ts";
+import type { AuthFinding } from "./linux-auth-finding.ts";
 import { authKinds } from "./linux-auth-kinds.ts";
 import { syslogType } from "./syslog-event.ts";
 import { lineBodies } from "./syslog-lines.ts";
@@ -69,8 +70,9 @@ function mapped(
 function messageOf(entry: Json): string | undefined {
   const value = isObject(entry) ? entry.MESSAGE : undefined;
   if (typeof value === "string") return value;
-  if (!Array.isArray(value) || !value.every((byte) => isByte(byte))) return undefined;
-  return wellFormed(new TextDecoder().decode(Uint8Array.from(value as readonly number[])));
+  const bytes = Array.isArray(value) ? (value as readonly Json[]).filter(isByte) : [];
+  if (!Array.isArray(value) || bytes.length < value.length) return undefined;
+  return wellFormed(new TextDecoder().decode(Uint8Array.from(bytes)));
 }
 
 function isByte(value: Json): value is number {
@@ -119,13 +121,23 @@ function timeOf(entry: Json): string | undefined {
 
 /** All kinds of `syslog` mean the same here; for these there are fixtures. */
 const recorded = new Set([
-  ...["sshd/accepted", "sshd/invalid-user", "sshd/gave-up", "sshd/session", "sshd/disconnected"],
-  ...["sshd/connection", "sudo/command", "pam/session-opened"],
+  "sshd/accepted",
+  "sshd/invalid-user",
+  "sshd/gave-up",
+  "sshd/session",
+  "sshd/disconnected",
+  "sshd/connection",
+  "sudo/command",
+  "pam/session-opened",
 ]);
 
 const otherKind: KnownKind = {
-  ...{ kind: "other", type: syslogType, actor: "/SYSLOG_IDENTIFIER", action: "/MESSAGE_ID" },
-  ...{ targets: "/_HOSTNAME", outcome: "none" },
+  kind: "other",
+  type: syslogType,
+  actor: "/SYSLOG_IDENTIFIER",
+  action: "/MESSAGE_ID",
+  targets: "/_HOSTNAME",
+  outcome: "none",
 };
 
 export const journaldAdapter: Adapter = {

@@ -3,7 +3,7 @@
  * and for which command.
  */
 import type { Outcome } from "./event-fields.ts";
-import { user, type AuthFinding } from "./linux-auth.ts";
+import { user, type AuthFinding } from "./linux-auth-finding.ts";
 
 /** The fields that stand before COMMAND, in sudo's order. */
 const sudoField = /^(HOST|TTY|CHROOT|PWD|CWD|USER|GROUP|TSID|ENV)=([^]*)$/;
@@ -15,7 +15,10 @@ export function readSudoLine(line: string): AuthFinding | undefined {
   const continued = /^\(command continued\) ([^]*)$/.exec(rest)?.[1];
   if (continued !== undefined) {
     return {
-      ...{ kind: "sudo/continued", type: "identity.elevate", action: "sudo", outcome: "unknown" },
+      kind: "sudo/continued",
+      type: "identity.elevate",
+      action: "sudo",
+      outcome: "unknown",
       actor: user(name),
       targets: [{ type: "command", id: continued }],
       auth: { isContinued: true },
@@ -37,7 +40,9 @@ export function readSudoLine(line: string): AuthFinding | undefined {
   return {
     kind:
       outcome === "success" ? "sudo/command" : outcome === "denied" ? "sudo/denied" : "sudo/failed",
-    ...{ type: "identity.elevate", action: "sudo", outcome },
+    type: "identity.elevate",
+    action: "sudo",
+    outcome,
     actor: user(name),
     targets: [
       ...(command === undefined ? [] : [{ type: "command", id: command }]),
@@ -45,8 +50,12 @@ export function readSudoLine(line: string): AuthFinding | undefined {
       { type: "group", id: fields.GROUP },
     ],
     auth: {
-      ...{ reason, tty: fields.TTY, workingDirectory: fields.PWD ?? fields.CWD },
-      ...{ environment: fields.ENV, chroot: fields.CHROOT, ioLog: fields.TSID },
+      reason,
+      tty: fields.TTY,
+      workingDirectory: fields.PWD ?? fields.CWD,
+      environment: fields.ENV,
+      chroot: fields.CHROOT,
+      ioLog: fields.TSID,
       // A folder may be named so that it reads like the fields behind it.
       ...(command !== undefined && / ; COMMAND=/.test(command) ? { isAmbiguous: true } : {}),
     },
@@ -80,7 +89,9 @@ function su(
 ): AuthFinding {
   return {
     kind: isSuccess ? "su/switched" : "su/failed",
-    ...{ type: "identity.elevate", action: "su", outcome: isSuccess ? "success" : "failure" },
+    type: "identity.elevate",
+    action: "su",
+    outcome: isSuccess ? "success" : "failure",
     actor: user(name),
     targets: [{ type: "user", id: target }],
     auth: { tty },
@@ -110,7 +121,10 @@ export function readLoginLine(line: string): AuthFinding | undefined {
 
 function login(name: string, from: string | undefined, tty: string | undefined): AuthFinding {
   return {
-    ...{ kind: "login/accepted", type: "identity.login", action: "login", outcome: "success" },
+    kind: "login/accepted",
+    type: "identity.login",
+    action: "login",
+    outcome: "success",
     actor: user(name, from),
     auth: { tty },
   };
@@ -125,7 +139,9 @@ function refusedLogin(
 ): AuthFinding {
   const isDenied = what.startsWith("TOO MANY");
   return {
-    ...{ kind: "login/failed", type: "identity.login", action: "login" },
+    kind: "login/failed",
+    type: "identity.login",
+    action: "login",
     outcome: isDenied ? "denied" : "failure",
     actor: user(name, from),
     auth: { tty, reason },

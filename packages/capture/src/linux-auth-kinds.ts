@@ -57,7 +57,11 @@ const rows: readonly Row[] = [
 /** The rows, with where the host is found. */
 export function authKinds(host: string): readonly KnownKind[] {
   return rows.map(([kind, type, actor, action, outcome, target]) => ({
-    ...{ kind, type, actor, action, outcome },
+    kind,
+    type,
+    actor,
+    action,
+    outcome,
     targets: target === undefined ? host : `${target}, ${host}`,
   }));
 }

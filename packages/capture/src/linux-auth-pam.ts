@@ -2,7 +2,7 @@
  * Lines of PAM modules (Linux-PAM 1.4 to 1.7): `pam_unix(sshd:session): session opened for user alice(uid=1001) …`.
  * A module speaks in the name of the program that uses it; its service says whether that is a sign-in or an elevation.
  */
-import { user, type AuthFinding } from "./linux-auth.ts";
+import { user, type AuthFinding } from "./linux-auth-finding.ts";
 import type { ActorDraft, TargetDraft } from "./event-fields.ts";
 
 const elevating = /^(?:sudo|sudo-i|su|su-l|runuser|runuser-l|doas|polkit-1|pkexec)$/;
@@ -27,12 +27,10 @@ function readSession(module: string, service: string, rest: string): AuthFinding
       ? { actor: user(by), targets: [target(name!)] }
       : { actor: user(name!) };
     return {
-      ...{
-        kind: "pam/session-opened",
-        type: "identity.session",
-        action: "open",
-        outcome: "success",
-      },
+      kind: "pam/session-opened",
+      type: "identity.session",
+      action: "open",
+      outcome: "success",
       ...who,
       auth: { module, service, uid, byUid },
     };
@@ -40,12 +38,10 @@ function readSession(module: string, service: string, rest: string): AuthFinding
   const closed = /^session closed for user (.+)$/.exec(rest)?.[1];
   if (closed === undefined) return undefined;
   return {
-    ...{
-      kind: "pam/session-closed",
-      type: "identity.session",
-      action: "close",
-      outcome: "success",
-    },
+    kind: "pam/session-closed",
+    type: "identity.session",
+    action: "close",
+    outcome: "success",
     // Of who became whom it no longer says who.
     actor: user(closed),
     auth: { module, service },
@@ -59,19 +55,23 @@ function readRefusal(module: string, service: string, rest: string): AuthFinding
   const action = elevating.test(service) ? service : "login";
   if (rest === "check pass; user unknown") {
     return {
-      ...{ kind: "pam/failure", type, action, outcome: "failure", actor: user("unknown") },
+      kind: "pam/failure",
+      type,
+      action,
+      outcome: "failure",
+      actor: user("unknown"),
       auth: { module, service, isUnknownUser: true },
     };
   }
   const changed = /^password changed for (.+)$/.exec(rest)?.[1];
   if (changed !== undefined) {
     return {
-      ...{ kind: "pam/password-changed", type: "identity.credential", action: "change-password" },
-      ...{
-        outcome: "success",
-        actor: { id: service, type: "service" },
-        targets: [target(changed)],
-      },
+      kind: "pam/password-changed",
+      type: "identity.credential",
+      action: "change-password",
+      outcome: "success",
+      actor: { id: service, type: "service" },
+      targets: [target(changed)],
       auth: { module, service },
     };
   }
@@ -79,7 +79,11 @@ function readRefusal(module: string, service: string, rest: string): AuthFinding
     const [, name] = pattern.exec(rest) ?? [];
     if (name === undefined) continue;
     return {
-      ...{ kind: "pam/denied", type, action, outcome: "denied", actor: user(name) },
+      kind: "pam/denied",
+      type,
+      action,
+      outcome: "denied",
+      actor: user(name),
       auth: { module, service, reason: rest },
     };
   }

@@ -1,13 +1,12 @@
 /** Lines of OpenSSH's sshd, as of 9.2 to 10.2 (auth.c, auth2.c, monitor.c, session.c, packet.c). */
-import type { AuthFinding } from "./linux-auth.ts";
-import { user, whence } from "./linux-auth.ts";
+import { user, whence, type AuthFinding } from "./linux-auth-finding.ts";
 
 type Found = readonly (string | undefined)[];
 
 interface Pattern {
   readonly kind: string;
   readonly pattern: RegExp;
-  read(found: Found): Omit<AuthFinding, "kind">;
+  readonly read: (found: Found) => Omit<AuthFinding, "kind">;
 }
 
 /**
@@ -19,7 +18,9 @@ const patterns: readonly Pattern[] = [
     kind: "sshd/accepted",
     pattern: /^Accepted (\S+) for (.+?) from (\S+) port ([0-9]+)(?: (\S+?))?(?:: (.*))?$/,
     read: ([, method, name, from, port, protocol, key]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "success" },
+      type: "identity.login",
+      action: "login",
+      outcome: "success",
       actor: user(name!, from),
       auth: { method, port, protocol, ...keyOf(key) },
     }),
@@ -29,7 +30,9 @@ const patterns: readonly Pattern[] = [
     pattern:
       /^Failed (\S+) for (invalid user |illegal user )?(.*) from (\S+) port ([0-9]+)(?: (ssh[0-9]?))?(?:: (.*))?$/,
     read: ([, method, invalid, name, from, port, protocol, key]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "failure" },
+      type: "identity.login",
+      action: "login",
+      outcome: "failure",
       actor: user(name!, from),
       auth: { method, port, protocol, ...keyOf(key), ...unknownUser(invalid) },
     }),
@@ -38,7 +41,9 @@ const patterns: readonly Pattern[] = [
     kind: "sshd/invalid-user",
     pattern: /^(?:Invalid|Illegal) user (.*) from (\S+)(?: port ([0-9]+))?$/,
     read: ([, name, from, port]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "failure" },
+      type: "identity.login",
+      action: "login",
+      outcome: "failure",
       actor: user(name!, from),
       auth: { port, isUnknownUser: true },
     }),
@@ -47,7 +52,9 @@ const patterns: readonly Pattern[] = [
     kind: "sshd/not-allowed",
     pattern: /^User (.*) from (\S+) not allowed because (.*)$/,
     read: ([, name, from, reason]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "denied" },
+      type: "identity.login",
+      action: "login",
+      outcome: "denied",
       actor: user(name!, from),
       auth: { reason },
     }),
@@ -56,7 +63,9 @@ const patterns: readonly Pattern[] = [
     kind: "sshd/not-allowed",
     pattern: /^ROOT LOGIN REFUSED FROM (\S+)(?: port ([0-9]+))?( \[preauth\])?$/,
     read: ([, from, port]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "denied" },
+      type: "identity.login",
+      action: "login",
+      outcome: "denied",
       actor: user("root", from),
       auth: { port, reason: "root login refused" },
     }),
@@ -66,7 +75,9 @@ const patterns: readonly Pattern[] = [
     pattern:
       /^(?:fatal: )?Access denied for user (.*) by PAM account configuration(?: \[preauth\])?$/,
     read: ([, name]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "denied" },
+      type: "identity.login",
+      action: "login",
+      outcome: "denied",
       actor: user(name!),
       auth: { reason: "PAM account configuration" },
     }),
@@ -76,7 +87,9 @@ const patterns: readonly Pattern[] = [
     pattern:
       /^(?:error: )?maximum authentication attempts exceeded for (invalid user )?(.*) from (\S+) port ([0-9]+)(?: (ssh[0-9]?))?(?: \[preauth\])?$/,
     read: ([, invalid, name, from, port, protocol]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "denied" },
+      type: "identity.login",
+      action: "login",
+      outcome: "denied",
       actor: user(name!, from),
       auth: { port, protocol, reason: "too many attempts", ...unknownUser(invalid) },
     }),
@@ -86,7 +99,9 @@ const patterns: readonly Pattern[] = [
     pattern:
       /^Disconnecting (authenticating|invalid) user (.*) (\S+) port ([0-9]+): (.*?)(?: \[preauth\])?$/,
     read: ([, state, name, from, port, reason]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "denied" },
+      type: "identity.login",
+      action: "login",
+      outcome: "denied",
       actor: user(name!, from),
       auth: { port, reason, ...unknownUser(state === "invalid" ? state : undefined) },
     }),
@@ -95,7 +110,9 @@ const patterns: readonly Pattern[] = [
     kind: "sshd/pam-failure",
     pattern: /^(?:error: )?PAM: (.*?) for (illegal user |invalid user )?(.*) from (\S+)$/,
     read: ([, reason, invalid, name, from]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "failure" },
+      type: "identity.login",
+      action: "login",
+      outcome: "failure",
       actor: user(name!, from),
       auth: { reason, ...unknownUser(invalid) },
     }),
@@ -105,7 +122,9 @@ const patterns: readonly Pattern[] = [
     pattern:
       /^(?:Connection (?:closed|reset) by|Disconnected from) (authenticating|invalid) user (.*) (\S+) port ([0-9]+)(?: \[preauth\])?$/,
     read: ([, state, name, from, port]) => ({
-      ...{ type: "identity.login", action: "login", outcome: "failure" },
+      type: "identity.login",
+      action: "login",
+      outcome: "failure",
       actor: user(name!, from),
       auth: {
         port,
@@ -119,7 +138,9 @@ const patterns: readonly Pattern[] = [
     pattern:
       /^Starting session: (.*?)(?: on (\S+))? for (\S+) from (\S+) port ([0-9]+) id ([0-9]+)$/,
     read: ([, what, tty, name, from, port, channel]) => ({
-      ...{ type: "identity.session", action: "open", outcome: "success" },
+      type: "identity.session",
+      action: "open",
+      outcome: "success",
       actor: user(name!, from),
       auth: { what, tty, port, channel },
     }),
@@ -128,7 +149,9 @@ const patterns: readonly Pattern[] = [
     kind: "sshd/session",
     pattern: /^Close session: user (\S+) from (\S+) port ([0-9]+) id ([0-9]+)$/,
     read: ([, name, from, port, channel]) => ({
-      ...{ type: "identity.session", action: "close", outcome: "success" },
+      type: "identity.session",
+      action: "close",
+      outcome: "success",
       actor: user(name!, from),
       auth: { port, channel },
     }),
@@ -137,7 +160,9 @@ const patterns: readonly Pattern[] = [
     kind: "sshd/disconnected",
     pattern: /^(?:Disconnected from|Connection (?:closed|reset) by) user (.*) (\S+) port ([0-9]+)$/,
     read: ([, name, from, port]) => ({
-      ...{ type: "identity.logout", action: "logout", outcome: "success" },
+      type: "identity.logout",
+      action: "logout",
+      outcome: "success",
       actor: user(name!, from),
       auth: { port },
     }),
@@ -179,7 +204,9 @@ function connection(
   reason?: string,
 ): Omit<AuthFinding, "kind"> {
   return {
-    ...{ type: "identity.session", action, outcome: "unknown" },
+    type: "identity.session",
+    action,
+    outcome: "unknown",
     // Nobody has said yet who it is.
     actor: { id: from, type: "host", ...whence(from) },
     auth: { port, reason },
@@ -200,7 +227,11 @@ function keyOf(key: string | undefined): Readonly<Record<string, string>> {
   const [, keyType, keyFingerprint, certificateId, serial, caType, caFingerprint] = found;
   if (certificateId === undefined) return { keyType: keyType!, keyFingerprint: keyFingerprint! };
   return {
-    ...{ keyType: keyType!, keyFingerprint: keyFingerprint!, certificateId },
-    ...{ certificateSerial: serial!, caType: caType!, caFingerprint: caFingerprint! },
+    keyType: keyType!,
+    keyFingerprint: keyFingerprint!,
+    certificateId,
+    certificateSerial: serial!,
+    caType: caType!,
+    caFingerprint: caFingerprint!,
   };
 }

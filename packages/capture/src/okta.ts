@@ -6,6 +6,7 @@
  * Before Okta sends anything it asks once, by GET, for a value of a header to be sent back.
  */
 import { CairnError } from "@cairnlog/core";
+import { answerAgainLater } from "./again-later.ts";
 import { requireAuthorization } from "./authentication.ts";
 import {
   eventFrom,
@@ -119,6 +120,7 @@ export const oktaAdapter: Adapter = {
   },
   authenticate: ({ headers }, source) => requireAuthorization(headers, source),
   capture,
+  answerError: answerAgainLater,
 };
 
 function knownKind(kind: string): KnownKind {

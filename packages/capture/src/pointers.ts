@@ -14,10 +14,6 @@ export interface TargetAt {
   readonly [member: string]: string;
 }
 
-export function atPointer(record: Json | undefined, pointer: Pointer): Json | undefined {
-  return at(record, ...pointer.slice(1).split("/"));
-}
-
 export function textAtPointer(record: Json | undefined, pointer: Pointer): string | undefined {
   return textAt(record, ...pointer.slice(1).split("/"));
 }

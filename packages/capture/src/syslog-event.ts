@@ -9,7 +9,8 @@ import { hash } from "node:crypto";
 import { base64, utf8 } from "@cairnlog/core";
 import type { CapturedEvent } from "./adapter.ts";
 import { eventFrom, type EventDraft } from "./event-fields.ts";
-import { readAuthLine, type AuthFinding } from "./linux-auth.ts";
+import { readAuthLine } from "./linux-auth.ts";
+import type { AuthFinding } from "./linux-auth-finding.ts";
 import { parseSyslog, type SyslogContext, type SyslogMessage } from "./syslog-message.ts";
 
 export interface SyslogArrival extends SyslogContext {
@@ -17,6 +18,8 @@ export interface SyslogArrival extends SyslogContext {
   readonly peer?: string;
   /** A message beyond the limit comes in pieces, counted from 1. */
   readonly piece?: { readonly number: number; readonly isLast: boolean };
+  /** The connection ended in the middle of it. */
+  readonly isTorn?: boolean;
 }
 
 /** What everything is that is not known better. */
@@ -40,7 +43,7 @@ export function captureSyslog(bytes: Uint8Array, arrival: SyslogArrival = {}): C
 
 function draftOf(
   message: SyslogMessage,
-  { peer, piece }: SyslogArrival,
+  { peer, piece, isTorn }: SyslogArrival,
   finding: AuthFinding | undefined,
 ): EventDraft {
   const { facility, severity, bytes, header, message: text, time, ...head } = message;
@@ -54,11 +57,12 @@ function draftOf(
     ...(bytes === undefined ? {} : { bytes: base64(bytes) }),
     ...(peer === undefined ? {} : { peer }),
     ...(piece === undefined ? {} : { piece }),
+    ...(isTorn === true ? { isTorn } : {}),
   };
   const host = head.host ?? peer;
   const hostTarget = { type: "host", id: host };
   return {
-    id: piece === undefined ? idOf(message) : undefined,
+    id: piece === undefined && isTorn !== true ? idOf(message) : undefined,
     time,
     details,
     ...(finding === undefined

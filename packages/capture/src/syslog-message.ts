@@ -69,7 +69,7 @@ function withPriority(text: string, head: Head, headerLength = 0): SyslogMessage
   const digits = priority.exec(text)?.[1];
   const value = digits === undefined ? -1 : smallNumber(digits);
   const isPriority = value >= 0 && value < 192;
-  const known = isPriority ? { facility: value >> 3, severity: value & 7 } : {};
+  const known = isPriority ? { facility: Math.floor(value / 8), severity: value % 8 } : {};
   const cut = headerLength > 0 || !isPriority ? headerLength : digits!.length + 2;
   return { ...head, ...known, header: text.slice(0, cut), message: text.slice(cut) };
 }

@@ -13,8 +13,12 @@ import { lineBodies } from "./syslog-lines.ts";
 import { parseZone, utc, type Zone } from "./syslog-time.ts";
 
 const other: KnownKind = {
-  ...{ kind: "other", type: syslogType, actor: "APP-NAME, or the tag", action: "MSGID, or log" },
-  ...{ targets: "HOSTNAME, or the sender's address", outcome: "none" },
+  kind: "other",
+  type: syslogType,
+  actor: "APP-NAME, or the tag",
+  action: "MSGID, or log",
+  targets: "HOSTNAME, or the sender's address",
+  outcome: "none",
 };
 
 export const syslogAdapter: Adapter = {

@@ -103,6 +103,21 @@ describe("gitlab", () => {
     );
   });
 
+  it("never uses a secret token as a key", () => {
+    const [secret] = plain.source.secrets as [string];
+    const { headers, body } = signed.delivery;
+    const hmac = createHmac("sha256", Buffer.from(secret, "base64"));
+    hmac.update(`${headers["webhook-id"]}.${headers["webhook-timestamp"]}.`).update(body);
+    const forged = { ...headers, "webhook-signature": `v1,${hmac.digest("base64")}` };
+    refusedAs("unauthenticated", () =>
+      gitlabAdapter.authenticate(
+        { ...signed.delivery, headers: forged },
+        plain.source,
+        plain.nowMs,
+      ),
+    );
+  });
+
   it("takes either while the one replaces the other", () => {
     const secrets = [...signed.source.secrets, ...plain.source.secrets];
     for (const { delivery, source, nowMs } of [signed, plain]) {
@@ -129,7 +144,7 @@ describe("okta", () => {
     for (const challenge of [undefined, "", "x".repeat(1025)]) {
       const changed = { ...delivery.headers, [name]: challenge };
       refusedAs("malformed", () =>
-        captured(oktaAdapter, { ...fixture(oktaAdapter, "verification") }, { headers: changed }),
+        captured(oktaAdapter, fixture(oktaAdapter, "verification"), { headers: changed }),
       );
     }
     const odd = { ...delivery.headers, [name]: '"}<script>' };
@@ -173,6 +188,24 @@ describe("auth0", () => {
   });
 });
 
+describe("senders that take 4xx for their own fault", () => {
+  it("are told 503 when the log is busy, and when to come back", () => {
+    for (const { answerError } of [gitlabAdapter, oktaAdapter, auth0Adapter, argocdAdapter]) {
+      const told = (status: number) =>
+        answerError!({ code: "x", status, message: "why", retryAfterSeconds: 7 }, {});
+      assert.deepEqual(
+        [408, 429, 503, 507].map((status) => told(status).status),
+        [503, 503, 503, 507],
+      );
+      assert.deepEqual(
+        [400, 401, 409, 413].map((status) => told(status).status),
+        [400, 401, 409, 413],
+      );
+      assert.equal(told(429).headers!["retry-after"], "7");
+    }
+  });
+});
+
 describe("argocd", () => {
   it("prints a setup whose every template is one that it knows", () => {
     const paste = { url: "https://log.example/c/argocd", secret: "s3cret", source: "argo" };
@@ -182,6 +215,7 @@ describe("argocd", () => {
       printed,
       argocdAdapter.known.map(({ kind }) => kind),
     );
+    assert.ok(text.includes('- when: "true"'), "a bare true is no text in YAML");
     // What a template leaves when each of its actions prints null is JSON of the form that is read.
     for (const [, body] of text.matchAll(/^ {10}(\{.*\})$/gm)) {
       const filled = utf8(body!.replaceAll(/\{\{[^}]*\}\}/g, "null"));

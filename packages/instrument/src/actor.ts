@@ -101,7 +101,9 @@ export function actorOfBasic(header: string | undefined): Actor | undefined {
  * what is recorded is a digest, which ties the events of one session together all the same.
  */
 export function actorOfSession(user: Actor, sessionId: string): Actor {
-  const digest = createHash("sha256").update(utf8(`cairn/session/v1\0${sessionId}`)).digest("hex");
+  const digest = createHash("sha256")
+    .update(utf8(`cairn/session/v1\0${sessionId}`))
+    .digest("hex");
   return { type: "user", ...user, session: digest.slice(0, 32) };
 }
 
@@ -111,5 +113,7 @@ function oneOf(value: string | readonly string[] | undefined): string | undefine
 }
 
 function defined<T extends object>(members: T): T {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as T;
+  return Object.fromEntries(
+    Object.entries(members).filter(([, value]) => value !== undefined),
+  ) as T;
 }

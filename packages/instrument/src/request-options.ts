@@ -61,7 +61,10 @@ export function settingsOf<Request>(
 ): MiddlewareSettings<Request> {
   const { required = false, traceHeader = "traceresponse", requiredTimeoutMs = 5000 } = options;
   if (!(requiredTimeoutMs > 0)) {
-    throw new CairnError("usage", `requiredTimeoutMs must be more than 0, not ${requiredTimeoutMs}`);
+    throw new CairnError(
+      "usage",
+      `requiredTimeoutMs must be more than 0, not ${requiredTimeoutMs}`,
+    );
   }
   const response = parsePointers(options.response);
   return {

@@ -58,7 +58,10 @@ export const notRecorded = {
 /** A path may have 16 KiB; more than this is not recorded of it. */
 const pathMax = 2048;
 const actionMax = 80;
-const idMax = 600;
+/** Bytes as spelled in JSON, of which an odd character takes six. */
+const idMax = 2046;
+/** Spelled in JSON as it is. */
+const plainText = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 export class RequestRecord<Request> {
   /** For `withContext`. */
@@ -68,17 +71,13 @@ export class RequestRecord<Request> {
   readonly #client: Recorder;
   readonly #settings: MiddlewareSettings<Request>;
   readonly #view: RequestView<Request>;
-  readonly #span: Traceparent | undefined;
+  readonly #span: Traceparent;
   readonly #caller: Traceparent | undefined;
   readonly #sinceMs = performance.now();
   #isStarted = false;
   #isEnded = false;
 
-  constructor(
-    client: Recorder,
-    settings: MiddlewareSettings<Request>,
-    view: RequestView<Request>,
-  ) {
+  constructor(client: Recorder, settings: MiddlewareSettings<Request>, view: RequestView<Request>) {
     this.#client = client;
     this.#settings = settings;
     this.#view = view;
@@ -133,26 +132,32 @@ export class RequestRecord<Request> {
     handOver(this.#client, { ...this.#head("api.called", actor), outcome, details });
   }
 
+  /** What was asked for: the path, without the query. */
+  get targets(): readonly { readonly type: string; readonly id: string }[] {
+    const { service = "" } = this.#settings;
+    return [{ type: "api", id: boundedText(service + this.#path(), pathMax) || "/" }];
+  }
+
   #head(type: string, actor: Actor) {
     const { method } = this.#view;
     const route = this.#view.route();
-    const { service = "" } = this.#settings;
     const action = boundedText(route === undefined ? method : `${method} ${route}`, actionMax);
-    const targets = [{ type: "api", id: boundedText(service + this.#path(), pathMax) || "/" }];
-    return { type, actor, action, targets, trace: this.traceparent } as const;
+    return { type, actor, action, targets: this.targets, trace: this.traceparent } as const;
   }
 
   #facts(): Record<string, unknown> {
-    const { method, header } = headerOf(this.#view);
-    const route = this.#view.route();
+    const view = this.#view;
+    const { method } = view;
+    const route = view.route();
     const caller = this.#caller;
-    const given = header("x-request-id");
-    const own = this.#view.requestId() ?? (given !== undefined && idForm.test(given) ? given : "");
-    const isKept = caller !== undefined && this.#span?.traceId === caller.traceId;
+    const sent = view.header("x-request-id");
+    const given = sent !== undefined && idForm.test(sent) ? sent : undefined;
+    const requestId = view.requestId() ?? given ?? this.#span.spanId;
+    const isKept = caller !== undefined && this.#span.traceId === caller.traceId;
     return {
       method,
       route: route === undefined ? undefined : boundedText(route),
-      requestId: own === "" ? this.#span?.spanId : boundedText(own, 128),
+      requestId: boundedText(requestId, 128),
       parentSpan: isKept ? caller.spanId : undefined,
       callerTrace: caller === undefined || isKept ? undefined : formatTraceparent(caller),
     };
@@ -174,7 +179,7 @@ export class RequestRecord<Request> {
       if (typeof given.id !== "string" || given.id === "") {
         throw new TypeError("`actor` gave somebody without an id");
       }
-      const id = boundedText(given.id, idMax);
+      const id = boundedText(given.id, plainText.test(given.id) ? idMax : idMax / 6);
       return { actor: { ...around, ...given, id } };
     } catch (fault) {
       return { actor: { id: "unknown", type: "unknown", ...around }, fault: fault ?? "nothing" };
@@ -213,13 +218,6 @@ export class RequestRecord<Request> {
 }
 
 const idForm = /^[\x21-\x7e]{1,128}$/;
-
-function headerOf<Request>(view: RequestView<Request>): {
-  readonly method: string;
-  readonly header: (name: string) => string | undefined;
-} {
-  return { method: view.method, header: (name) => view.header(name) };
-}
 
 /** Only those that are asked for. */
 function headersOf(

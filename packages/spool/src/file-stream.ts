@@ -179,6 +179,7 @@ export class FileStream implements SpoolStream {
       this.#failure ??= new CairnError("usage", "the spool was closed");
       if (this.#fd !== undefined) closeSync(this.#fd);
       this.#fd = undefined;
+      this.#reader.close();
       this.#cursor.close();
       await this.#lock.release();
     }

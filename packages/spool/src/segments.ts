@@ -3,9 +3,9 @@
  * its blocks. A segment begins where the one before ends; what does not fit into that is damage, and
  * what follows the last whole block of a segment without leaving a gap is the rest of a crash.
  */
-import { closeSync, openSync, readdirSync, readSync, statSync, unlinkSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, openSync, read, readdirSync, readSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { parseDecimal } from "@cairnlog/core";
 import type { SpooledEvent } from "@cairnlog/client";
 import { blockHeadByteLength, eventsOf, findHead, isWhole } from "./block.ts";
@@ -60,13 +60,21 @@ export function endOf({ path, first, byteLength }: Segment): number {
   }
 }
 
+/** Most that is read ahead. A block that is longer is read whole. */
+const aheadByteLength = 256 * 1024;
+const readAt = promisify(read);
+
 /** Reads a stream block by block. Goes on from where it was, and from anywhere else by a search. */
 export class SegmentReader {
   #path = "";
+  #fd: number | undefined;
   #offset = 0;
   /** The number that the block at the offset begins with. */
   #next = 0;
   #last: readonly SpooledEvent[] = [];
+  /** What was read ahead, and where in the file it lies. */
+  #ahead: Buffer = Buffer.alloc(0);
+  #aheadAt = 0;
 
   /**
    * The events of the block that holds `number`, from there on; undefined where the segment has no
@@ -79,36 +87,51 @@ export class SegmentReader {
       return this.#last.slice(number - first);
     }
     if (!isHere || number < this.#next) {
+      this.close();
+      this.#fd = openSync(segment.path, "r");
       this.#path = segment.path;
-      this.#offset = 0;
       this.#next = segment.first;
-      this.#last = [];
     }
-    const file = await open(segment.path, "r");
-    try {
-      for (;;) {
-        const events = await this.#readBlock(file);
-        if (events === undefined) return undefined;
-        if (number < this.#next) return events.slice(number - events[0]!.number);
-      }
-    } finally {
-      await file.close();
+    for (;;) {
+      const events = await this.#readBlock();
+      if (events === undefined) return undefined;
+      if (number < this.#next) return events.slice(number - events[0]!.number);
     }
   }
 
-  async #readBlock(file: Awaited<ReturnType<typeof open>>): Promise<SpooledEvent[] | undefined> {
-    const head = Buffer.alloc(blockHeadByteLength);
-    const { bytesRead } = await file.read(head, 0, head.length, this.#offset);
-    const found = findHead(head.subarray(0, bytesRead));
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+    this.#path = "";
+    this.#offset = 0;
+    this.#last = [];
+    this.#ahead = Buffer.alloc(0);
+  }
+
+  async #readBlock(): Promise<SpooledEvent[] | undefined> {
+    const found = findHead(await this.#bytes(blockHeadByteLength));
     if (found?.first !== this.#next) return undefined;
-    const block = Buffer.allocUnsafe(blockHeadByteLength + found.payloadByteLength);
-    const whole = await file.read(block, 0, block.length, this.#offset);
-    if (whole.bytesRead < block.length || !isWhole(block)) return undefined;
+    const byteLength = blockHeadByteLength + found.payloadByteLength;
+    const block = await this.#bytes(byteLength);
+    if (block.length < byteLength || !isWhole(block)) return undefined;
     const events = eventsOf(block, found);
     if (events.length !== found.count) return undefined;
-    this.#offset += block.length;
+    this.#offset += byteLength;
     this.#next += found.count;
     this.#last = events;
     return events;
+  }
+
+  /** So many bytes at the offset; fewer only at the end of the file. */
+  async #bytes(byteLength: number): Promise<Buffer> {
+    const from = this.#offset - this.#aheadAt;
+    if (from < 0 || from + byteLength > this.#ahead.length) {
+      const room = Buffer.allocUnsafe(Math.max(byteLength, aheadByteLength));
+      const { bytesRead } = await readAt(this.#fd!, room, 0, room.length, this.#offset);
+      this.#ahead = room.subarray(0, bytesRead);
+      this.#aheadAt = this.#offset;
+      return this.#ahead.subarray(0, byteLength);
+    }
+    return this.#ahead.subarray(from, from + byteLength);
   }
 }

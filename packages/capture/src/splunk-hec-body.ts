@@ -1,0 +1,126 @@
+/**
+ * The records of a body for Splunk's HTTP Event Collector: envelopes that stand one after another, with white space
+ * between them or with nothing, or all of them in one array; or, to `/raw`, lines of any kind.
+ *
+ * What is wrong with one record is told with its number, and costs the others nothing. Only behind an envelope whose
+ * end cannot be found is nothing left to be read.
+ */
+import { CairnError, isCairnError, parseUtf8 } from "@cairnlog/core";
+import { isObject, parseForeignText, wellFormed, type Json } from "./foreign-json.ts";
+
+export interface Envelope {
+  /** `time`, `host`, `source`, `sourcetype`, `index`, `fields` and `event`, as far as they were sent. */
+  readonly value: { readonly [name: string]: Json };
+  /** Its place in the body: 0, 1, … */
+  readonly number: number;
+  /** True where characters had to be changed: the body is kept beside. */
+  readonly isAltered: boolean;
+}
+
+/** Why a record is none: one of Splunk's texts. */
+export interface Unread {
+  readonly number: number;
+  readonly text: HecFault;
+}
+
+export type HecFault =
+  | "Invalid data format"
+  | "Event field is required"
+  | "Event field cannot be blank"
+  | "Error in handling indexed fields";
+
+export interface HecRecords {
+  readonly envelopes: readonly Envelope[];
+  readonly unread: readonly Unread[];
+}
+
+/** Never throws for what a sender wrote: what cannot be read is in `unread`. */
+export function readEnvelopes(body: Uint8Array): HecRecords {
+  const envelopes: Envelope[] = [];
+  const unread: Unread[] = [];
+  let number = 0;
+  const add = (value: Json | undefined, isAltered: boolean): void => {
+    const fault = faultOf(value);
+    if (fault === undefined) envelopes.push({ value: value as Envelope["value"], number, isAltered });
+    else unread.push({ number, text: fault });
+    number++;
+  };
+  const text = findUtf8(body);
+  if (text === undefined) add(undefined, false);
+  for (const one of jsonTexts(text ?? "")) {
+    const read = findJson(one);
+    if (read === undefined) add(undefined, false);
+    else if (Array.isArray(read.value)) {
+      for (const value of read.value as readonly Json[]) add(value, read.isAltered);
+    } else add(read.value, read.isAltered);
+  }
+  return { envelopes, unread };
+}
+
+/** One envelope for each line that is not empty: `shared` is what the query says of all of them. */
+export function readLines(body: Uint8Array, shared: Envelope["value"]): HecRecords {
+  const text = new TextDecoder().decode(body);
+  const isExact = findUtf8(body) !== undefined;
+  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
+  const envelopes = lines.map((line, number): Envelope => {
+    const read = line.startsWith("{") ? findJson(line) : undefined;
+    const event = read?.value ?? wellFormed(line);
+    const isAltered = read?.isAltered ?? (!isExact || event !== line);
+    return { value: { ...shared, event }, number, isAltered };
+  });
+  return { envelopes, unread: [] };
+}
+
+function faultOf(value: Json | undefined): HecFault | undefined {
+  if (!isObject(value)) return "Invalid data format";
+  const { event, fields } = value;
+  if (event === undefined || event === null) return "Event field is required";
+  if (event === "") return "Event field cannot be blank";
+  const isFlat =
+    fields === undefined || (isObject(fields) && !Object.values(fields).some((one) => isObject(one)));
+  return isFlat ? undefined : "Error in handling indexed fields";
+}
+
+/**
+ * Objects and arrays from their first to their last bracket. What stands between them and is no white space is given
+ * too, up to the next bracket, to be found to be no JSON; so is a rest that does not end.
+ */
+function* jsonTexts(text: string): Generator<string, void> {
+  // A string whole, or one bracket: strings hide the brackets in them.
+  const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/gs;
+  let depth = 0;
+  let start = 0;
+  for (let found = token.exec(text); found !== null; found = token.exec(text)) {
+    const [first] = found[0];
+    if (first === '"') continue;
+    if (first === "{" || first === "[") {
+      if (depth === 0 && text.slice(start, found.index).trim() !== "") {
+        yield text.slice(start, found.index);
+        start = found.index;
+      }
+      depth++;
+    } else if (--depth <= 0) {
+      yield text.slice(start, token.lastIndex);
+      start = token.lastIndex;
+      depth = 0;
+    }
+  }
+  if (text.slice(start).trim() !== "") yield text.slice(start);
+}
+
+function findUtf8(body: Uint8Array): string | undefined {
+  return orUndefined(() => parseUtf8(body));
+}
+
+function findJson(text: string): ReturnType<typeof parseForeignText> | undefined {
+  return orUndefined(() => parseForeignText(text));
+}
+
+function orUndefined<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof CairnError && isCairnError(error, "malformed")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Not a test: an application that logs into a spool until it is killed. It says `<number> <id>` on its
+ * standard output for each event that it was told is spooled; with an address, it sends them too.
+ *
+ *     node spool-app.testing.ts <folder> <url> <seed> os|disk
+ */
+import { writeSync } from "node:fs";
+import { CairnClient } from "@cairnlog/client";
+import { SeededRandom } from "@cairnlog/testing";
+import { openSpool } from "./index.ts";
+
+const [folder = "", url = "", seed = "1", durability = "os"] = process.argv.slice(2);
+const random = new SeededRandom(Number(seed));
+const spool = await openSpool(folder, {
+  durability: durability === "disk" ? "disk" : "os",
+  // Small, so that segments come and go.
+  bytesMax: 1024 * 1024,
+});
+const client = new CairnClient({ url, spool, retryDelayMs: 5, onError() {} });
+writeSync(1, `stream ${spool.own.id}\n`);
+for (;;) {
+  const burst = 1 + Math.floor(random.next() * 40);
+  const told = Array.from({ length: burst }, () => {
+    const details = { filler: "x".repeat(Math.floor(random.next() * 2000)) };
+    const event = { type: "api.called", actor: { id: "app" }, action: "GET", details };
+    return client.log(event, { spooled: true }).then(
+      ({ number, eventId }) => void writeSync(1, `${number} ${eventId}\n`),
+      // The spool is full: the log is slower than this loop.
+      () => {},
+    );
+  });
+  await Promise.all(told);
+}
