@@ -7,6 +7,7 @@ import { cloudeventsAdapter } from "./cloudevents.ts";
 import { jsonAdapter } from "./json.ts";
 import { ocsfAdapter } from "./ocsf.ts";
 import { otlpAdapter } from "./otlp.ts";
+import { splunkHecAdapter } from "./splunk-hec.ts";
 import { standardWebhooksAdapter } from "./standard-webhooks.ts";
 import { syslogAdapter } from "./syslog.ts";
 import { journaldAdapter } from "./journald.ts";

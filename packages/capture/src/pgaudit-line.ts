@@ -81,12 +81,15 @@ export function readPostgresLogLine(record: Json): PostgresLogLine {
   const code = textAt(record, "state_code");
   const isError = code !== undefined && /^(?!0[0-2])[0-9A-Z]{5}$/.test(code);
   const isNumbered = session !== undefined && number !== undefined;
+  const kind = kindOf(message, audit, isError, code);
+  // While it signs somebody in, the server is in a transaction of its own, which says nothing about anything.
+  const isOutside = vxid === undefined || vxid.endsWith("/0") || /^(?:conn|auth)/.test(kind);
   return {
-    kind: kindOf(message, audit, isError, code),
+    kind,
     id: isNumbered ? `${session}/${number}` : undefined,
     session,
     number,
-    transaction: vxid === undefined || vxid.endsWith("/0") ? undefined : vxid,
+    transaction: isOutside ? undefined : vxid,
     audit,
     statement: textAt(record, "statement"),
     message,

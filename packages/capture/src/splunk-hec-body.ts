@@ -5,7 +5,7 @@
  * What is wrong with one record is told with its number, and costs the others nothing. Only behind an envelope whose
  * end cannot be found is nothing left to be read.
  */
-import { CairnError, isCairnError, parseUtf8 } from "@cairnlog/core";
+import { isCairnError, parseUtf8 } from "@cairnlog/core";
 import { isObject, parseForeignText, wellFormed, type Json } from "./foreign-json.ts";
 
 export interface Envelope {
@@ -41,7 +41,8 @@ export function readEnvelopes(body: Uint8Array): HecRecords {
   let number = 0;
   const add = (value: Json | undefined, isAltered: boolean): void => {
     const fault = faultOf(value);
-    if (fault === undefined) envelopes.push({ value: value as Envelope["value"], number, isAltered });
+    if (fault === undefined)
+      envelopes.push({ value: value as Envelope["value"], number, isAltered });
     else unread.push({ number, text: fault });
     number++;
   };
@@ -77,7 +78,8 @@ function faultOf(value: Json | undefined): HecFault | undefined {
   if (event === undefined || event === null) return "Event field is required";
   if (event === "") return "Event field cannot be blank";
   const isFlat =
-    fields === undefined || (isObject(fields) && !Object.values(fields).some((one) => isObject(one)));
+    fields === undefined ||
+    (isObject(fields) && !Object.values(fields).some((one) => isObject(one)));
   return isFlat ? undefined : "Error in handling indexed fields";
 }
 
@@ -86,26 +88,39 @@ function faultOf(value: Json | undefined): HecFault | undefined {
  * too, up to the next bracket, to be found to be no JSON; so is a rest that does not end.
  */
 function* jsonTexts(text: string): Generator<string, void> {
-  // A string whole, or one bracket: strings hide the brackets in them.
-  const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/gs;
+  const mark = /["{}[\]]/g;
   let depth = 0;
   let start = 0;
-  for (let found = token.exec(text); found !== null; found = token.exec(text)) {
-    const [first] = found[0];
-    if (first === '"') continue;
-    if (first === "{" || first === "[") {
+  for (let found = mark.exec(text); found !== null; found = mark.exec(text)) {
+    const [first] = found;
+    if (first === '"') {
+      // Strings hide the brackets in them.
+      const end = endOfString(text, found.index);
+      if (end === undefined) break;
+      mark.lastIndex = end;
+    } else if (first === "{" || first === "[") {
       if (depth === 0 && text.slice(start, found.index).trim() !== "") {
         yield text.slice(start, found.index);
         start = found.index;
       }
       depth++;
     } else if (--depth <= 0) {
-      yield text.slice(start, token.lastIndex);
-      start = token.lastIndex;
+      yield text.slice(start, mark.lastIndex);
+      start = mark.lastIndex;
       depth = 0;
     }
   }
   if (text.slice(start).trim() !== "") yield text.slice(start);
+}
+
+/** Behind the quote that ends the string at `start`; undefined where none does. */
+function endOfString(text: string, start: number): number | undefined {
+  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let backslashes = 0;
+    while (text[at - 1 - backslashes] === "\\") backslashes++;
+    if (backslashes % 2 === 0) return at + 1;
+  }
+  return undefined;
 }
 
 function findUtf8(body: Uint8Array): string | undefined {
@@ -120,7 +135,7 @@ function orUndefined<Value>(read: () => Value): Value | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof CairnError && isCairnError(error, "malformed")) return undefined;
+    if (isCairnError(error, "malformed")) return undefined;
     throw error;
   }
 }

@@ -114,6 +114,34 @@ export const settingTable = {
     "Ask for https://host/bucket/key instead of https://bucket.host/key.",
     { default: "false" },
   ),
+  syslogTcp: setting(addressType, "Where syslog over plain TCP is received."),
+  syslogTls: setting(addressType, "Where syslog over TLS is received (RFC 5425)."),
+  syslogUdp: setting(addressType, "Where syslog over UDP is received, which may lose messages."),
+  relp: setting(addressType, "Where RELP is received: syslog that answers when it is durable."),
+  relpTls: setting(addressType, "Where RELP over TLS is received."),
+  syslogLog: setting(textType, "The log that syslog goes to.", { default: "main" }),
+  syslogSource: setting(
+    textType,
+    "Alias of what syslog brings; with client certificates, / and the certificate's name follow.",
+    { default: "syslog" },
+  ),
+  syslogPeers: setting(listType, "Addresses and networks that may send syslog. Default: all."),
+  syslogZone: setting(
+    textType,
+    "Time zone of messages that name none: UTC, +02:00 or Europe/Berlin.",
+    { default: "UTC" },
+  ),
+  syslogTlsCert: setting(pathType, "Certificate chain for syslog, PEM. Default: the server's."),
+  syslogTlsKey: setting(pathType, "Private key of that certificate, PEM."),
+  syslogClientCa: setting(
+    pathType,
+    "CAs of syslog's clients, PEM: with them, only who has a certificate of theirs may send.",
+  ),
+  syslogMessageMax: setting(
+    bytesType,
+    "Bytes of one message. A longer one is recorded in pieces of this size.",
+    { default: "256KiB" },
+  ),
   bodyBytesMax: setting(bytesType, "Bytes of a request's body as sent.", {
     default: "16MiB",
     ...limits,
@@ -159,7 +187,9 @@ type Always =
   | "logLevel"
   | Scrubbed
   | Witnessed
-  | Copied;
+  | Copied
+  | Received;
+type Received = "syslogLog" | "syslogSource" | "syslogZone" | "syslogMessageMax";
 type Copied = "wormInterval" | "s3PathStyle";
 type Scrubbed = "scrub" | "scrubRate";
 type Witnessed = "requireWitnesses" | "startWithoutWitnesses" | "witnessTimeout";

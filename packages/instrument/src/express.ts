@@ -33,12 +33,8 @@ export type ExpressHandler<Request> = (
   next: (error?: unknown) => void,
 ) => void;
 
-interface Known<Request> {
-  readonly record: RequestRecord<Request>;
-}
-
 /** Across all middlewares of a process, so that nobody records twice. */
-const records = new WeakMap<object, Known<never>>();
+const records = new WeakMap<object, Pick<RequestRecord<unknown>, "start">>();
 
 /** "usage" for options that cannot work. */
 export function cairnExpress<Request extends ExpressRequest = ExpressRequest>(
@@ -48,10 +44,11 @@ export function cairnExpress<Request extends ExpressRequest = ExpressRequest>(
   const settings = settingsOf(options);
   return (request, response, next) => {
     if (settings.isSkipped(request)) return next();
-    const known = records.get(request)?.record;
-    const record = known ?? open(client, settings, request, response);
-    const run = (): void => (known === undefined ? withContext(record.context, next) : next());
-    if (settings.isRequired?.(request) !== true) return run();
+    const known = records.get(request);
+    const opened = known === undefined ? open(client, settings, request, response) : undefined;
+    const run = (): void => (opened === undefined ? next() : withContext(opened.context, next));
+    const record = known ?? opened;
+    if (record === undefined || settings.isRequired?.(request) !== true) return run();
     record.start(settings.requiredTimeoutMs).then(run, () => refuse(response));
   };
 }
@@ -63,7 +60,7 @@ function open<Request extends ExpressRequest>(
   response: ExpressResponse,
 ): RequestRecord<Request> {
   const record = new RequestRecord(client, settings, viewOf(request));
-  records.set(request, { record });
+  records.set(request, record);
   if (settings.traceHeader !== undefined) {
     response.setHeader(settings.traceHeader, record.traceparent);
   }

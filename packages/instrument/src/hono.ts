@@ -37,8 +37,10 @@ interface NodeBindings {
   readonly outgoing?: NodeResponse;
 }
 
+type Startable = Pick<RequestRecord<unknown>, "start">;
+
 /** By Hono's request, of which there is one for each. */
-const records = new WeakMap<object, RequestRecord<never>>();
+const records = new WeakMap<object, Startable>();
 
 /** "usage" for options that cannot work. */
 export function cairnHono<Context extends HonoContextLike = HonoContextLike>(
@@ -111,7 +113,7 @@ async function handle<Context extends HonoContextLike>(
 }
 
 async function isStarted<Context>(
-  record: RequestRecord<never>,
+  record: Startable,
   settings: MiddlewareSettings<Context>,
 ): Promise<boolean> {
   try {

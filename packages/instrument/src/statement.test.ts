@@ -49,6 +49,7 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
   ["revoke all on orders from bob", "REVOKE", ["orders"]],
   ["copy t (a) from stdin", "COPY", ["t"]],
   ["begin", "BEGIN", []],
+  ["rollback to savepoint s", "ROLLBACK TO", []],
   ["  -- a comment\n /* /* nested */ */ rollback", "ROLLBACK", []],
   ["", "UNKNOWN", []],
   ["(select 1 from a) union (select 2 from b)", "SELECT", ["a", "b"]],

@@ -163,10 +163,20 @@ class Reader {
     this.#verb = text;
     this.#wantsKind = objects.has(text);
     this.#wantsQuery = text === "EXPLAIN";
-    if (!this.#wantsKind && text !== "WITH") this.operations.add(text);
+    const isBack = text === "ROLLBACK" && this.#goesBack(this.#at + 1);
+    if (isBack) this.operations.add("ROLLBACK TO");
+    else if (!this.#wantsKind && text !== "WITH") this.operations.add(text);
     if (text === "UPDATE" || text === "TRUNCATE" || text === "LOCK" || text === "COPY") {
       this.#table();
     }
+  }
+
+  /** `[WORK | TRANSACTION] TO` at `at`: to a savepoint, so the transaction goes on. */
+  #goesBack(at: number): boolean {
+    const words = this.#tokens.slice(at, at + 2).map(({ text }) => text.toUpperCase());
+    return (
+      words[0] === "TO" || (/^(?:WORK|TRANSACTION)$/.test(words[0] ?? "") && words[1] === "TO")
+    );
   }
 
   /** `AS [NOT] [MATERIALIZED] (` at `at`. */

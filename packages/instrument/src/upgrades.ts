@@ -28,8 +28,8 @@ export interface UpgradeServer {
 
 /** Records what `server` is asked to upgrade. Listeners of the application are left alone. */
 export function cairnUpgrades<Request extends UpgradeRequest = UpgradeRequest>(
-  server: UpgradeServer,
   client: Recorder,
+  server: UpgradeServer,
   options: Omit<MiddlewareOptions<Request>, "required" | "traceHeader"> = {},
 ): void {
   const settings = settingsOf<Request>(options);

@@ -1,2 +1,2 @@
 /** PostgreSQL: its audit lines and its changes, as events. */
-export const name = "postgres";
+export { LogTransactions } from "./log-transactions.ts";

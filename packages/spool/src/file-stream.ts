@@ -124,7 +124,7 @@ export class FileStream implements SpoolStream {
     this.#lines.push(text);
     this.#gatheredBytes += byteLength + 1;
     this.#next++;
-    if (this.#gatheredBytes >= gatheredBytesMax) this.#write();
+    if (this.#gatheredBytes >= this.#gatheredBytesMax) this.#write();
     else this.#turn ??= setImmediate(() => this.#write());
   }
 
@@ -170,7 +170,7 @@ export class FileStream implements SpoolStream {
     this.#write();
     process.off("exit", this.#onExit);
     try {
-      await this.#syncTo(this.#next - 1);
+      if (this.#released < this.#next - 1) await this.#syncTo(this.#next - 1);
       await this.#removing;
       if (this.#released === this.#next - 1) this.#remove(this.#segments.splice(0));
       await this.#removing;
@@ -188,6 +188,14 @@ export class FileStream implements SpoolStream {
   /** The number up to which events are as safe as was promised. */
   get #safeNumber(): number {
     return this.#limits.durability === "disk" ? this.#syncedNumber : this.#writtenNumber;
+  }
+
+  get #segmentBytesMax(): number {
+    return Math.min(segmentBytesMax, this.#limits.bytesMax / segmentsMin);
+  }
+
+  get #gatheredBytesMax(): number {
+    return Math.min(gatheredBytesMax, this.#segmentBytesMax);
   }
 
   get #writtenNumber(): number {
@@ -226,18 +234,14 @@ export class FileStream implements SpoolStream {
   }
 
   #segmentFor(first: number): Segment {
-    const { bytesMax } = this.#limits;
     const current = this.#fd === undefined ? undefined : this.#segments.at(-1);
-    const roomMax = Math.min(segmentBytesMax, bytesMax / segmentsMin);
-    if (current !== undefined && current.byteLength < roomMax) return current;
+    if (current !== undefined && current.byteLength < this.#segmentBytesMax) return current;
     const path = segmentPath(this.#folder, first);
     const fd = openSync(path, "w", 0o600);
     this.#retire();
     this.#fd = fd;
     this.#isFolderSynced = false;
     const segment = { first, path, byteLength: 0 };
-    // A write that failed has left one of this name behind.
-    if (this.#segments.at(-1)?.first === first) this.#segments.pop();
     this.#segments.push(segment);
     return segment;
   }
@@ -254,13 +258,26 @@ export class FileStream implements SpoolStream {
     this.#next = first;
     this.#lines = [];
     this.#gatheredBytes = 0;
-    try {
-      if (segment !== undefined) ftruncateSync(this.#fd!, segment.byteLength);
-    } catch {
-      // The rest of a block is not whole, and the next one is written over it.
-    }
+    if (segment !== undefined) this.#endSegment(segment);
     this.onLost(first, error);
     this.#rejectWaiters(first, error);
+  }
+
+  /** Leaves the segment in which a write has failed as it was before: the next write begins another. */
+  #endSegment(segment: Segment): void {
+    try {
+      if (segment.byteLength > 0) {
+        ftruncateSync(this.#fd!, segment.byteLength);
+        return this.#retire();
+      }
+      closeSync(this.#fd!);
+      this.#fd = undefined;
+      this.#segments.pop();
+      removeSegment(segment);
+    } catch {
+      // What is left of the block is not whole, and counts as not written.
+      this.#retire();
+    }
   }
 
   /** Nothing more is written to the current segment. Its descriptor is closed once it is synced. */
@@ -283,7 +300,10 @@ export class FileStream implements SpoolStream {
     const retired = this.#retired.splice(0);
     const inherited = this.#inherited.splice(0);
     try {
-      for (const { path } of inherited) await syncFile(path);
+      for (const segment of inherited) {
+        // What was let go of meanwhile may be gone.
+        if (this.#segments.includes(segment)) await syncFile(segment.path);
+      }
       for (const fd of retired) await syncData(fd);
       if (this.#fd !== undefined) await syncData(this.#fd);
       if (!this.#isFolderSynced) await syncFile(this.#folder);

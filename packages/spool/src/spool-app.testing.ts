@@ -19,9 +19,9 @@ const spool = await openSpool(folder, {
 const client = new CairnClient({ url, spool, retryDelayMs: 5, onError() {} });
 writeSync(1, `stream ${spool.own.id}\n`);
 for (;;) {
-  const burst = 1 + Math.floor(random.next() * 40);
+  const burst = 1 + random.below(40);
   const told = Array.from({ length: burst }, () => {
-    const details = { filler: "x".repeat(Math.floor(random.next() * 2000)) };
+    const details = { filler: "x".repeat(random.below(2000)) };
     const event = { type: "api.called", actor: { id: "app" }, action: "GET", details };
     return client.log(event, { spooled: true }).then(
       ({ number, eventId }) => void writeSync(1, `${number} ${eventId}\n`),

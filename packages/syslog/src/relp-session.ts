@@ -10,6 +10,7 @@ import { CairnError } from "@cairnlog/core";
 import { captureSyslog, type CapturedEvent, type SyslogArrival } from "@cairnlog/capture";
 import { InFlight } from "./in-flight.ts";
 import { RelpFrames, parseOffers, relpFrame, txnrMax, type RelpFrame } from "./relp-frames.ts";
+import { chunksOf, drained, endGently } from "./socket-ways.ts";
 import type { Connection, Session } from "./stream-listener.ts";
 
 const software = "cairn";
@@ -22,6 +23,7 @@ export class RelpSession implements Session {
   #isOpen = false;
   #isOver = false;
   #expectedTxnr = 1;
+  #taking: Promise<void> = Promise.resolve();
 
   constructor(connection: Connection) {
     const { context, source, budget } = connection;
@@ -36,7 +38,8 @@ export class RelpSession implements Session {
     const { socket, context } = this.#connection;
     const wasOpen = this.#isOpen && !this.#isOver;
     this.#isOver = true;
-    // If the log itself does not get on, nobody waits for it here.
+    // What they fail with is told where the connection is read.
+    await this.#taking.catch(() => {});
     await this.#inFlight.settled().catch(() => {});
     if (wasOpen) socket.write(relpFrame(0, "serverclose"));
     socket.end();
@@ -55,10 +58,15 @@ export class RelpSession implements Session {
     try {
       // When it is over the rest is read and let go: closing on unread bytes would reset the connection, and with it
       // answers that are still under way.
-      for await (const chunk of socket as AsyncIterable<Buffer>) {
-        if (!this.#isOver) await this.#take(chunk);
+      for await (const chunk of chunksOf(socket)) {
+        if (this.#isOver) continue;
+        this.#taking = this.#take(chunk);
+        await this.#taking;
+        // Who does not read our answers is not read either.
+        await drained(socket);
       }
       await this.#inFlight.settled();
+      await endGently(socket, context.clock, context.limits.drainMs);
     } catch (cause) {
       this.#tell(cause);
     } finally {
@@ -94,7 +102,7 @@ export class RelpSession implements Session {
         }
       } else {
         await flush();
-        if (await this.#obey(frame)) return;
+        if (this.#isOver || (await this.#obey(frame))) return;
       }
     }
     await flush();

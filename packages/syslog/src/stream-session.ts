@@ -6,6 +6,7 @@ import { CairnError } from "@cairnlog/core";
 import { captureSyslog, type CapturedEvent, type SyslogArrival } from "@cairnlog/capture";
 import { InFlight } from "./in-flight.ts";
 import { StreamFrames, type Frame } from "./stream-frames.ts";
+import { chunksOf } from "./socket-ways.ts";
 import type { Connection, Session } from "./stream-listener.ts";
 
 export class StreamSession implements Session {
@@ -38,7 +39,7 @@ export class StreamSession implements Session {
     let isClean = false;
     try {
       try {
-        for await (const chunk of socket as AsyncIterable<Buffer>) await this.#take(chunk);
+        for await (const chunk of chunksOf(socket)) await this.#take(chunk);
         isClean = true;
       } catch (error) {
         if (error instanceof CairnError) throw error;

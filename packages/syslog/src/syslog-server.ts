@@ -19,6 +19,7 @@ export type SyslogServerOptions = Omit<SyslogContext, "limits"> & {
 export class SyslogServer {
   readonly listeners: readonly Listener[];
   readonly #budget: Budget;
+  #closed: Promise<void> | undefined;
 
   private constructor(listeners: readonly Listener[], budget: Budget) {
     this.listeners = listeners;
@@ -32,6 +33,7 @@ export class SyslogServer {
   ): Promise<SyslogServer> {
     const context: SyslogContext = {
       ...options,
+      onTrouble: oncePerMinute(options),
       limits: { ...defaultSyslogLimits, ...options.limits },
     };
     const budget = new Budget(context.limits.pendingBytesMax);
@@ -51,8 +53,9 @@ export class SyslogServer {
   }
 
   /** Takes nothing new; what was read is durable, and answered, when it resolves. */
-  async close(): Promise<void> {
-    await Promise.all(this.listeners.map((listener) => listener.close()));
+  close(): Promise<void> {
+    this.#closed ??= Promise.all(this.listeners.map((listener) => listener.close())).then(() => {});
+    return this.#closed;
   }
 }
 
@@ -81,4 +84,18 @@ function start(
         (connection) => new RelpSession(connection),
       );
   }
+}
+
+/** Whoever knocks all the time makes one line a minute. */
+function oncePerMinute({ clock, onTrouble }: SyslogServerOptions): SyslogContext["onTrouble"] {
+  const told = new Map<string, number>();
+  return (error) => {
+    const now = clock.now();
+    const last = told.get(error.message);
+    if (last !== undefined && Math.abs(now - last) < 60_000) return;
+    // A bound, for messages may be many.
+    if (told.size >= 256) told.clear();
+    told.set(error.message, now);
+    onTrouble(error);
+  };
 }

@@ -3,9 +3,9 @@
  * checkpoint, and nothing that the log does ever waits for it.
  *
  * What is copied: log.json, the verifier keys, every sealed file with the blobs that its entries name, and the
- * published checkpoint, at most once per interval (decision 0013 says why not each one). An object counts as copied only
- * when the server has said that it holds these bytes under this lock. One object at a time, in pieces: memory does not
- * depend on how large they are.
+ * published checkpoint, at most once per interval (decision 0013 says why not each one). An object counts as copied
+ * only when the server has said that it holds these bytes under this lock. One object at a time, in pieces: memory does
+ * not depend on how large they are.
  *
  * It keeps no state: after a start it asks the bucket what is there. What is there and differs is an alarm, and is
  * never touched; so is a bucket that remembers more of the log than the log does itself.

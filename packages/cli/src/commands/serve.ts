@@ -16,6 +16,7 @@ import { describeError } from "../report-error.ts";
 import { asciiJson } from "../safe-text.ts";
 import { startScrubber } from "../scrubbing.ts";
 import type { Settings } from "../settings.ts";
+import { SyslogSockets } from "../syslog-sockets.ts";
 import { WormCopies } from "../worm-copies.ts";
 import { witnessOptions } from "../witness-settings.ts";
 
@@ -47,6 +48,19 @@ export const serveCommand: CommandSpec = {
     "requireWitnesses",
     "startWithoutWitnesses",
     "witnessTimeout",
+    "syslogTcp",
+    "syslogTls",
+    "syslogUdp",
+    "relp",
+    "relpTls",
+    "syslogLog",
+    "syslogSource",
+    "syslogPeers",
+    "syslogZone",
+    "syslogTlsCert",
+    "syslogTlsKey",
+    "syslogClientCa",
+    "syslogMessageMax",
     "bodyBytesMax",
     "decompressedBytesMax",
     "blobBytesMax",
@@ -66,6 +80,10 @@ export const serveCommand: CommandSpec = {
     {
       line: "cairn serve --witness-policy witnesses.policy --require-witnesses",
       about: "acknowledge only what a quorum of witnesses has seen",
+    },
+    {
+      line: "cairn serve --relp 127.0.0.1:2514 --syslog-tls 0.0.0.0:6514 --syslog-tls-cert cert.pem --syslog-tls-key key.pem",
+      about: "and receive syslog, from rsyslog without losing any",
     },
   ],
   run,
@@ -89,9 +107,61 @@ async function run(context: CommandContext): Promise<Exit> {
       },
     );
   }
-  const witnesses = witnessOptions(values);
   const scrubber = startScrubber(values, (line) => output.error(line));
-  const logOptions: LogOptions = {
+  const logOptions = logOptionsOf(values, output, (error) => failed.resolve(error));
+  const logs = new FolderRegistry(store, io.hostName, logOptions, scrubber);
+  let server: CairnServer | undefined;
+  let worm: WormCopies | undefined;
+  let syslog: SyslogSockets | undefined;
+  try {
+    await logs.openAll((line) => output.error(`cairn: ${line}`));
+    const tell = (line: string): void => output.error(`cairn: ${line}`);
+    const { apiKeysPath, createServer, keyRing, sourceRing, sourcesPath } = await loading;
+    worm = await WormCopies.start(values, { list: () => logs.list(), store, tell });
+    syslog = await SyslogSockets.start(values, { find: (name) => logs.get(name), tell });
+    server = await createServer({
+      logs,
+      keys: keyRing(apiKeysPath(data), systemClock),
+      sources: sourceRing(sourcesPath(data), systemClock),
+      hostNames: values.hostName ?? [],
+      limits: { wireBytesMax: values.bodyBytesMax, bodyBytesMax: values.decompressedBytesMax },
+      ...(tls === undefined ? {} : { tls }),
+      companions: [worm, syslog].filter((each) => each !== undefined),
+      logger: { write: (line) => writeLog(output, values.logLevel, line) },
+    });
+    const url = await server.listen(values.listen);
+    try {
+      await announce(output, url, logs, syslog);
+    } catch (error) {
+      // Whoever read the address has gone (`| head -n 1`). That is no reason to stop serving.
+      if (!(error instanceof PipeClosed)) throw error;
+    }
+    const ended = await Promise.race([failed.promise, aborted(io.interrupted)]);
+    if (ended === undefined) return await stop(context, server, logs, worm, syslog);
+    output.error(describeError(ended));
+    output.error(
+      "cairn: the server ends, so that nothing false is signed. What was acknowledged is safe.",
+    );
+    await syslog?.close();
+    await server.stop();
+    // A log that has failed may not close well. Why it failed has been said.
+    await logs.closeAll().catch(() => {});
+    return 3;
+  } finally {
+    await syslog?.close();
+    await server?.stop();
+    await worm?.close();
+    await logs.closeAll();
+  }
+}
+
+function logOptionsOf(
+  values: Settings,
+  output: Output,
+  fail: (error: CairnError) => void,
+): LogOptions {
+  const witnesses = witnessOptions(values);
+  return {
     ...(witnesses === undefined ? {} : { witnesses }),
     publishIntervalMs: values.publishInterval,
     blobBytesMax: values.blobBytesMax,
@@ -100,50 +170,10 @@ async function run(context: CommandContext): Promise<Exit> {
       // A log that was tampered with signs nothing any more, and says so to everybody who appends. What verifies of it
       // can still be read, and the alarm be seen.
       if (error.code === "tampered") output.error(describeError(error));
-      else failed.resolve(error);
+      else fail(error);
     },
     onAlarm: (error) => output.error(describeError(error)),
   };
-  const logs = new FolderRegistry(store, io.hostName, logOptions, scrubber);
-  let server: CairnServer | undefined;
-  let worm: WormCopies | undefined;
-  try {
-    await logs.openAll((line) => output.error(`cairn: ${line}`));
-    const tell = (line: string): void => output.error(`cairn: ${line}`);
-    const { apiKeysPath, createServer, keyRing, sourceRing, sourcesPath } = await loading;
-    worm = await WormCopies.start(values, { list: () => logs.list(), store, tell });
-    server = await createServer({
-      logs,
-      keys: keyRing(apiKeysPath(data), systemClock),
-      sources: sourceRing(sourcesPath(data), systemClock),
-      hostNames: values.hostName ?? [],
-      limits: { wireBytesMax: values.bodyBytesMax, bodyBytesMax: values.decompressedBytesMax },
-      ...(tls === undefined ? {} : { tls }),
-      companions: worm === undefined ? [] : [worm],
-      logger: { write: (line) => writeLog(output, values.logLevel, line) },
-    });
-    const url = await server.listen(values.listen);
-    try {
-      await announce(output, url, logs);
-    } catch (error) {
-      // Whoever read the address has gone (`| head -n 1`). That is no reason to stop serving.
-      if (!(error instanceof PipeClosed)) throw error;
-    }
-    const ended = await Promise.race([failed.promise, aborted(io.interrupted)]);
-    if (ended === undefined) return await stop(context, server, logs, worm);
-    output.error(describeError(ended));
-    output.error(
-      "cairn: the server ends, so that nothing false is signed. What was acknowledged is safe.",
-    );
-    await server.stop();
-    // A log that has failed may not close well. Why it failed has been said.
-    await logs.closeAll().catch(() => {});
-    return 3;
-  } finally {
-    await server?.stop();
-    await worm?.close();
-    await logs.closeAll();
-  }
 }
 
 type Loading = Promise<Pick<typeof ServerModule, "apiKeysPath">>;
@@ -153,15 +183,25 @@ async function hasKeys(data: string, loading: Loading): Promise<boolean> {
   return existsSync((await loading).apiKeysPath(data));
 }
 
-async function announce(output: Output, url: string, logs: FolderRegistry): Promise<void> {
+async function announce(
+  output: Output,
+  url: string,
+  logs: FolderRegistry,
+  syslog: SyslogSockets | undefined,
+): Promise<void> {
   const names = logs.list().map((log) => log.name);
   if (output.isJson) {
-    await output.line(asciiJson({ url, logs: names }));
+    const sockets = syslog === undefined ? {} : { syslog: syslog.addresses() };
+    await output.line(asciiJson({ url, logs: names, ...sockets }));
     return;
   }
   await output.line(`Serving at ${output.paint("bold", url)}`);
   for (const log of logs.list()) {
     await output.line(`  ${log.name}  ${log.status().size} entries  ${log.origin}`);
+  }
+  for (const { transport, address } of syslog?.addresses() ?? []) {
+    const what = transport.startsWith("relp") ? transport : `syslog over ${transport}`;
+    await output.line(`Receiving ${what} at ${output.paint("bold", address)}`);
   }
   output.note("Ctrl-C stops it.");
 }
@@ -171,9 +211,10 @@ async function stop(
   server: CairnServer,
   logs: FolderRegistry,
   worm: WormCopies | undefined,
+  syslog: SyslogSockets | undefined,
 ): Promise<0> {
   output.note("Stopping: what was accepted is committed and answered.");
-  await server.stop();
+  await Promise.all([syslog?.close(), server.stop()]);
   await worm?.close();
   await logs.closeAll();
   return 0;

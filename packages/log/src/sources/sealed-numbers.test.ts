@@ -27,10 +27,10 @@ function send(log: Log, lines: readonly string[]): Promise<Appended> {
   return log.append(readNdjson(utf8(lines.join(""))), "api");
 }
 
-function open(disk: SimulatedDisk, random: SeededRandom): Promise<Log> {
+function open(disk: SimulatedDisk, random: SeededRandom, limits = {}): Promise<Log> {
   const store = filesStore({ folder: "/data", disk, lock: processLock() });
   return openLog(store, name, {
-    ...{ clock, crypto: simulatedCrypto, randomBytes: (n) => random.bytes(n) },
+    ...{ clock, limits, crypto: simulatedCrypto, randomBytes: (n) => random.bytes(n) },
     readKey: simulatedKeys(() => undefined),
   });
 }
@@ -139,6 +139,18 @@ describe("numbers in sealed segments", () => {
     // Each commit lets go of some.
     for (let i = 0; i < 20; i++) await send(log, [numbered("busy", 1)]);
     assert.ok(log.sources.streams().length <= liveStreamsMax);
+    await log.close();
+  });
+
+  it("are right for a batch of more streams than are held, over many commits", async () => {
+    const log = await open(made.copy(random.fork()), random.fork(), { commitBytesMax: 300_000 });
+    const lines = Array.from({ length: rareStreams }, (_, i) => numbered(`rare-${i}`, 1 + (i % 2)));
+    const answer = await send(log, lines);
+    assert.equal(answer.refused, 0);
+    for (let i = 0; i < rareStreams; i++) {
+      assert.equal(answer.isDuplicate(i), i % 2 === 0, `stream ${i}`);
+      if (i % 2 === 0) assert.equal(answer.seq(i), rareSeqs[i]);
+    }
     await log.close();
   });
 

@@ -208,7 +208,8 @@ export class Sources {
 
   /** After each commit, when nobody holds a state: lets go of what is not needed, and waits for what is due later. */
   settle(): void {
-    this.#table.trim();
+    // Not before what was asked for is loaded and taken: a batch of more streams than are held would never have all.
+    if (!this.isWanting) this.#table.trim();
     const next = this.#nextMs();
     if (!this.#isStarted || next === this.#timerMs) return;
     this.#timer?.cancel();

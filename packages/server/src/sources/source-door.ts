@@ -76,12 +76,13 @@ export class SourceDoor {
 
   placeOfKind(request: FastifyRequest, { path, kind, open = {} }: FixedPath): Place {
     const subPath = pathBelow(request, path);
+    const asked = [subPath, request.method].find((one) => Object.hasOwn(open, one));
     return {
       route: path,
       subPath,
       isOf: (source) => source.kind === kind,
       adapter: this.#adapters.get(kind),
-      open: Object.hasOwn(open, subPath) ? open[subPath] : undefined,
+      open: asked === undefined ? undefined : open[asked],
     };
   }
 
