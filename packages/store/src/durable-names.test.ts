@@ -2,8 +2,8 @@
  * Goal: what an opening shows stays. A process may be killed between giving a file its name and syncing the folder; the
  * next one sees the name and decides by it (a tail is removed because its segment is sealed), and then the power fails.
  *
- * Method: a simulated disk; a kill after each operation of writing an object and replacing a note, an opening, and a
- * loss of power at once after it, which takes whatever was not synced.
+ * Method: a simulated disk; a kill after each operation of creating a log, of writing an object and replacing a note; an
+ * opening, and a loss of power at once after it, which takes whatever was not synced.
  */
 import assert from "node:assert/strict";
 import { it } from "node:test";
@@ -55,4 +55,33 @@ it("makes the names that it shows durable", async () => {
     }
   }
   assert.fail("the writing never came to its end");
+});
+
+it("makes the names of folders durable that a creation before it has made", async () => {
+  let n = 0;
+  for (; ; n++) {
+    for (let seed = 0; seed < 8; seed++) {
+      const disk = new SimulatedDisk({ random: new SeededRandom(seed) });
+      const storeIn = (on: SimulatedDisk): Store =>
+        filesStore({ folder: "/srv/audit/data", disk: on, lock: processLock() });
+      disk.fault = (_operation, _path, at) => (at === n ? "crash-after" : "ok");
+      const isMade = await storeIn(disk)
+        .create("main")
+        .then(
+          () => true,
+          () => false,
+        );
+      if (isMade && n >= disk.operations) {
+        assert.ok(n > 8, `${n} operations`);
+        return;
+      }
+      const next = disk.kill();
+      const log = await storeIn(next)
+        .open("main")
+        .catch(() => storeIn(next).create("main"));
+      const after = storeIn(next.copy(new SeededRandom(seed)).powerLoss());
+      assert.ok(await after.openReader("main"), `operation ${n}, seed ${seed}`);
+      await log.close();
+    }
+  }
 });

@@ -12,7 +12,7 @@ import {
 import type { Disk, DiskFile } from "./disk.ts";
 import { FilesReader, readSome } from "./files-reader.ts";
 import type { HeldLock } from "./lock.ts";
-import { makeFolders, ObjectFiles } from "./object-files.ts";
+import { makeFolder, ObjectFiles } from "./object-files.ts";
 import { checkPath, findTailFirst, ringPath } from "./paths.ts";
 import { Poison } from "./poison.ts";
 import { failureCode, reporting, storeError } from "./store-error.ts";
@@ -72,7 +72,7 @@ export class FilesLog implements LogStore {
     const ring = await openRing(disk, location, name);
     try {
       // A copy of a log may have come without its empty folders.
-      await makeFolders(disk, `${location}/tail`);
+      await makeFolder(disk, `${location}/tail`);
       const commits = readCommitRing(await readSome(ring, 0, await ring.byteLength()));
       const lastNumber = commits[0]?.number ?? 0;
       const parts = { disk, lock, ring, lastNumber, objects, workerFolder };

@@ -18,26 +18,42 @@ const notePermissions = 0o600;
 const compareChunkByteLength = 1024 * 1024;
 
 /**
- * Makes `path` and its missing parents, durably. The name of a folder that was there is synced as well, because
- * whoever made it may have been killed before that.
+ * Makes `path` and its missing parents, durably. The names of all the folders above it are synced as well, because
+ * whoever made them may have been killed before that.
  */
 export async function makeFolders(disk: Disk, path: string): Promise<void> {
-  const parent = folderOf(path) === "" ? "/" : folderOf(path);
+  await makeMissing(disk, path);
+  for (let at = path; at !== "/"; at = parentOf(at)) await syncFolderOfOurs(disk, parentOf(at));
+}
+
+/** Makes `path`, whose parent is there durably. */
+export async function makeFolder(disk: Disk, path: string): Promise<void> {
+  await makeMissing(disk, path);
+  await disk.syncFolder(parentOf(path));
+}
+
+async function makeMissing(disk: Disk, path: string): Promise<void> {
   try {
     await disk.makeFolder(path);
   } catch (error) {
-    if (failureCode(error) === "EEXIST") {
-      await disk.syncFolder(parent).catch((refusal: unknown) => {
-        // Somebody else's folder, which we may pass but not open: its owner answers for it.
-        if (failureCode(refusal) !== "EACCES") throw refusal;
-      });
-      return;
-    }
-    if (failureCode(error) !== "ENOENT") throw error;
-    await makeFolders(disk, parent);
+    if (failureCode(error) === "EEXIST") return;
+    if (failureCode(error) !== "ENOENT" || path === "/") throw error;
+    await makeMissing(disk, parentOf(path));
     await disk.makeFolder(path);
   }
-  await disk.syncFolder(parent);
+}
+
+/** Somebody else's folder, which we may pass but not open or sync: its owner answers for it. */
+async function syncFolderOfOurs(disk: Disk, path: string): Promise<void> {
+  try {
+    await disk.syncFolder(path);
+  } catch (error) {
+    if (!["EACCES", "EPERM", "EROFS", "EINVAL"].includes(failureCode(error) ?? "")) throw error;
+  }
+}
+
+function parentOf(path: string): string {
+  return folderOf(path) === "" ? "/" : folderOf(path);
 }
 
 export class ObjectFiles {
