@@ -327,8 +327,13 @@ class Recovery {
       if (path < since) continue;
       const pieces: Hash[] = [];
       for (let at = 0; at < byteLength; at += lostPieceLength) {
-        const bytes = await store.read(path, at, Math.min(lostPieceLength, byteLength - at));
-        if (bytes !== undefined) pieces.push(sha256(bytes));
+        const length = Math.min(lostPieceLength, byteLength - at);
+        const bytes = await store.read(path, at, length);
+        const again = await store.read(path, at, length);
+        // What is told of it is told for ever.
+        const isSteady = bytes && again && bytes.length === length && isSameBytes(bytes, again);
+        if (isSteady !== true) throw unsteady(store, path, at);
+        pieces.push(sha256(bytes));
       }
       const digest = pieces.length === 1 ? pieces[0]! : sha256(concatenated(pieces));
       lost.push({ path, byteLength, sha256: digest });

@@ -7,8 +7,9 @@
  * sound disk, finds every entry, and so does the one after it.
  */
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { before, describe, it } from "node:test";
-import { isCairnError, utf8 } from "@cairnlog/core";
+import { isCairnError, parseUtf8, utf8 } from "@cairnlog/core";
 import { filesStore, processLock, type Disk, type DiskFile } from "@cairnlog/store";
 import { ManualClock, SeededRandom, SimulatedDisk } from "@cairnlog/testing";
 import { createLog, openLog, readNdjson, type OpenOptions } from "./index.ts";
@@ -17,6 +18,10 @@ import { simulatedCrypto, simulatedKeys } from "./simulated-keys.testing.ts";
 const tail = "/data/main/tail/0000000000000000";
 const event = (n: number): Uint8Array =>
   utf8(`{"id":"e${n}","type":"a.b","actor":{"id":"c"},"action":"d"}\n`);
+
+interface Recovered {
+  readonly details?: { readonly lost?: readonly { path: string; sha256: string }[] };
+}
 
 function options(): OpenOptions {
   const readKey = simulatedKeys(() => undefined);
@@ -33,12 +38,20 @@ function memberOf(target: object, member: string | symbol): unknown {
   return typeof value === "function" ? (value.bind(target) as unknown) : value;
 }
 
-/** A disk whose `nth` read of the tail's byte `at` comes back with another lowest bit; `reads` counts such reads. */
-function flipping(disk: SimulatedDisk, at: number, nth: number): { disk: Disk; reads: number } {
+/**
+ * A disk whose `nth` read of byte `at` of the files whose path begins so comes back with another lowest bit; `reads`
+ * counts such reads.
+ */
+function flipping(
+  disk: SimulatedDisk,
+  path: string,
+  at: number,
+  nth: number,
+): { disk: Disk; reads: number } {
   const counted = { disk: disk as Disk, reads: 0 };
   const open = async (...args: Parameters<Disk["open"]>): Promise<DiskFile> => {
     const file = await (disk as Disk).open(...args);
-    if (args[0] !== tail) return file;
+    if (!args[0].startsWith(path)) return file;
     return new Proxy(file, {
       get(target, member) {
         if (member !== "read") return memberOf(target, member);
@@ -90,7 +103,7 @@ describe("a rest that is read wrongly once", () => {
     for (let at = from; at < to; at += at < from + 4 ? 1 : 37) {
       for (let nth = 0; ; nth++) {
         const disk = rest.copy(new SeededRandom(1));
-        const faulty = flipping(disk, at, nth);
+        const faulty = flipping(disk, tail, at, nth);
         openings++;
         try {
           await (await openLog(storeOn(faulty.disk), "main", options())).close();
@@ -112,5 +125,36 @@ describe("a rest that is read wrongly once", () => {
       }
     }
     assert.ok(openings > 20 && refused > 10, `${openings} openings, ${refused} refused`);
+  });
+
+  it("is told of as it lies there, where it was put aside, or not at all", async () => {
+    let told = 0;
+    let refused = 0;
+    for (let nth = 0; ; nth++) {
+      const disk = rest.copy(new SeededRandom(1));
+      // The entry is not whole any more: it is put aside.
+      disk.tamper(tail, disk.peek(tail)!.fill(0, to - 9, to));
+      const faulty = flipping(disk, "/data/main/lost/", 5, nth);
+      try {
+        const log = await openLog(storeOn(faulty.disk), "main", options());
+        await log.close();
+      } catch (error) {
+        assert.ok(isCairnError(error, "unavailable"), String(error));
+        refused++;
+      }
+      const log = await openLog(storeOn(disk), "main", options());
+      for (let seq = 2; seq < log.status().size; seq++) {
+        const { bytes } = await log.entry(seq);
+        const { event } = JSON.parse(parseUtf8(bytes)) as { event: Recovered };
+        for (const { path, sha256 } of event.details?.lost ?? []) {
+          const found = disk.peek(`/data/main/${path}`);
+          assert.equal(sha256, hash("sha256", found!, "hex"), `read ${nth}`);
+          told++;
+        }
+      }
+      await log.close();
+      if (faulty.reads <= nth) break;
+    }
+    assert.ok(told > 2 && refused > 1, `${told} told, ${refused} refused`);
   });
 });
