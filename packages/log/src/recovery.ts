@@ -34,6 +34,7 @@ import { findIdRange } from "./event-batch.ts";
 import type { LogTree } from "./log-tree.ts";
 import type { OpenSegment } from "./open-segment.ts";
 import type { StreamReader } from "./sources/read-streams.ts";
+import { readTwice, unsteady } from "./steady-read.ts";
 import type { RecoveredRest } from "./system-events.ts";
 import { endOfBytes, tailFirsts, tailFrames, type TailFrame } from "./tail-scan.ts";
 
@@ -287,12 +288,7 @@ class Recovery {
     const object = await store.begin(await this.#freeLostPath(first, from));
     try {
       for (let at = from; at < end; at += lostPieceLength) {
-        const length = Math.min(lostPieceLength, end - at);
-        const bytes = await store.read(path, at, length);
-        const again = await store.read(path, at, length);
-        const isSteady = bytes && again && bytes.length === length && isSameBytes(bytes, again);
-        if (isSteady !== true) throw unsteady(store, path, at);
-        await object.write(bytes);
+        await object.write(await readTwice(store, path, at, Math.min(lostPieceLength, end - at)));
       }
       await object.finish();
     } finally {
@@ -328,12 +324,8 @@ class Recovery {
       const pieces: Hash[] = [];
       for (let at = 0; at < byteLength; at += lostPieceLength) {
         const length = Math.min(lostPieceLength, byteLength - at);
-        const bytes = await store.read(path, at, length);
-        const again = await store.read(path, at, length);
         // What is told of it is told for ever.
-        const isSteady = bytes && again && bytes.length === length && isSameBytes(bytes, again);
-        if (isSteady !== true) throw unsteady(store, path, at);
-        pieces.push(sha256(bytes));
+        pieces.push(sha256(await readTwice(store, path, at, length)));
       }
       const digest = pieces.length === 1 ? pieces[0]! : sha256(concatenated(pieces));
       lost.push({ path, byteLength, sha256: digest });
@@ -379,15 +371,6 @@ class Recovery {
     }
     if (bytes !== undefined) await store.appendTail([{ first, offset, bytes }]);
   }
-}
-
-function unsteady(store: LogStore, path: string, byte: number): CairnError {
-  return new CairnError(
-    "unavailable",
-    `two reads of ${path} of the log ${store.name} at byte ${byte} gave different bytes; nothing was changed. Look ` +
-      "at the medium, then open the log anew",
-    { place: { log: store.name, path, byte } },
-  );
 }
 
 const waysOn =
