@@ -29,7 +29,14 @@ export interface CommitTotals {
   readonly seconds: number;
 }
 
+export interface SocketAddress {
+  readonly transport: string;
+  readonly address: string;
+}
+
 export interface CairnProcess extends Server {
+  /** Where it receives syslog, if it does. */
+  readonly syslog: readonly SocketAddress[];
   /** From the start of the process until it takes requests. */
   readonly startMs: number;
   /** Totals since it started. */
@@ -41,19 +48,23 @@ export interface CairnProcess extends Server {
 }
 
 /** Serves the logs of the folder `data`, of which one is called `log`, as users do. */
-export async function startCairn(data: string, log: string): Promise<CairnProcess> {
+export async function startCairn(
+  data: string,
+  log: string,
+  more: readonly string[] = [],
+): Promise<CairnProcess> {
   const scopes = ["write", "read", "operate"] as const;
   const { token } = createKey(data, { source: "bench", logs: ["*"], scopes });
   const begun = performance.now();
-  const args = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--json"];
+  const args = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--json", ...more];
   // `CAIRN_BENCH_NODE_OPTIONS=--cpu-prof` profiles the server.
   const options = (process.env.CAIRN_BENCH_NODE_OPTIONS ?? "").split(" ").filter((each) => each);
   const child = spawn(process.execPath, [...options, command, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(child, "exit");
-  const url = await Promise.race([
-    firstUrl(child),
+  const { url, syslog = [] } = await Promise.race([
+    firstLine(child),
     exited.then(([status]) => {
       throw new Error(`cairn serve ended with status ${String(status)}`);
     }),
@@ -72,7 +83,7 @@ export async function startCairn(data: string, log: string): Promise<CairnProces
     await exited;
   };
   return {
-    ...{ port: Number(new URL(url).port), token, path, pid: child.pid!, startMs },
+    ...{ port: Number(new URL(url).port), token, path, pid: child.pid!, startMs, syslog },
     async commits() {
       const metrics = await (await get("/metrics")).text();
       const total = (name: string): number =>
@@ -99,9 +110,14 @@ export async function startCairn(data: string, log: string): Promise<CairnProces
   };
 }
 
-async function firstUrl(child: ChildProcess): Promise<string> {
+interface Announced {
+  readonly url: string;
+  readonly syslog?: readonly SocketAddress[];
+}
+
+async function firstLine(child: ChildProcess): Promise<Announced> {
   for await (const line of createInterface({ input: child.stdout! })) {
-    if (line.startsWith("{")) return (JSON.parse(line) as { url: string }).url;
+    if (line.startsWith("{")) return JSON.parse(line) as Announced;
   }
   throw new Error("cairn serve said no URL");
 }

@@ -20,6 +20,7 @@ import { httpBatch } from "./http-batch.ts";
 import { httpLone } from "./http-lone.ts";
 import { httpSingle } from "./http-single.ts";
 import { noise } from "./measure.ts";
+import { middleware } from "./middleware.ts";
 import { otlp } from "./otlp.ts";
 import {
   formatMarkdown,
@@ -33,12 +34,13 @@ import { scrub } from "./scrub.ts";
 import { sdk } from "./sdk.ts";
 import { simd } from "./simd.ts";
 import { startUp } from "./start-up.ts";
+import { syslog } from "./syslog.ts";
 import { verifyLog } from "./verify-log.ts";
 import { witness } from "./witness.ts";
 import { witnessing } from "./witnessing.ts";
 
 const benchmarks: readonly Benchmark[] = [
-  ...[appendNdjson, httpSingle, httpLone, httpBatch, otlp, sdk],
+  ...[appendNdjson, httpSingle, httpLone, httpBatch, otlp, sdk, middleware, syslog],
   ...[verifyLog, simd, scrub, startUp, diskUse, evidence, witness, witnessing],
 ];
 

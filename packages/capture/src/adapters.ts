@@ -11,6 +11,11 @@ import { splunkHecAdapter } from "./splunk-hec.ts";
 import { standardWebhooksAdapter } from "./standard-webhooks.ts";
 import { syslogAdapter } from "./syslog.ts";
 import { journaldAdapter } from "./journald.ts";
+import { kubernetesAdapter } from "./kubernetes.ts";
+import { nginxAdapter } from "./nginx.ts";
+import { opaAdapter } from "./opa.ts";
+import { pipelineAdapter } from "./pipeline.ts";
+import { terraformAdapter } from "./terraform.ts";
 import { githubAdapter } from "./github.ts";
 import { gitlabAdapter } from "./gitlab.ts";
 import { oktaAdapter } from "./okta.ts";
@@ -19,6 +24,7 @@ import { argocdAdapter } from "./argocd.ts";
 import { cdeventsAdapter } from "./cdevents.ts";
 import { intotoAdapter } from "./intoto.ts";
 import { pgauditAdapter } from "./pgaudit.ts";
+import { keycloakAdapter } from "./keycloak.ts";
 
 export const adapters: readonly Adapter[] = [
   otlpAdapter,
@@ -36,6 +42,13 @@ export const adapters: readonly Adapter[] = [
   pgauditAdapter,
   syslogAdapter,
   journaldAdapter,
+  kubernetesAdapter,
+  opaAdapter,
+  nginxAdapter,
+  terraformAdapter,
+  pipelineAdapter,
+  splunkHecAdapter,
+  keycloakAdapter,
 ];
 
 export function findAdapter(kind: string): Adapter | undefined {

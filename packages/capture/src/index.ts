@@ -14,6 +14,14 @@ export type {
   SourceSettings,
 } from "./adapter.ts";
 export { adapters, findAdapter } from "./adapters.ts";
+export {
+  asciicastMediaType,
+  formatCastEvent,
+  formatCastHeader,
+  parseCast,
+  type CastEvent,
+  type CastHeader,
+} from "./asciicast.ts";
 export { notAuthenticated } from "./authentication.ts";
 export {
   asDetails,
@@ -32,7 +40,7 @@ export {
   type ForeignJson,
   type Json,
 } from "./foreign-json.ts";
-export { eventFrom, fitted, given, type ActorDraft } from "./event-fields.ts";
+export { eventFrom, fitted, given, type ActorDraft, type Workflow } from "./event-fields.ts";
 export { eventOfRecord } from "./json.ts";
 export { transactionStepOf, type AuditFields, type TransactionStep } from "./pgaudit-audit.ts";
 export {

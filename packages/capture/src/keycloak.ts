@@ -30,6 +30,7 @@ import {
   type Json,
 } from "./foreign-json.ts";
 import { findKeycloakFields } from "./keycloak-line.ts";
+import { lookUp } from "./pointers.ts";
 import { keptIf } from "./webhook-body.ts";
 import type { Adapter, Captured, Delivery, KnownKind } from "./adapter.ts";
 
@@ -53,6 +54,9 @@ const denials = new Set([
   "user_not_found",
   "user_temporarily_disabled",
 ]);
+
+/** A server takes no more events in one request. */
+const linesMax = 200_000;
 
 /** Resources that say who may do what; the others are settings. */
 const ofPeople =
@@ -104,7 +108,7 @@ export const keycloakAdapter: Adapter = {
     secret: "token",
     instructions: ({ url, secret }) =>
       [
-        "Start Keycloak with its events in its log, as JSON:",
+        "With nothing in between: Keycloak's own syslog, see docs/keycloak.md. This source is for its lines. Start Keycloak with",
         "",
         "```sh",
         "bin/kc.sh start --log-console-output=json \\",
@@ -148,8 +152,8 @@ function knownAdminEvent(kind: string): KnownKind {
     kind,
     type: typeOfAdminEvent(resource, operation),
     actor: "userId, client: clientId, realm: realmName; the API's: under /authDetails",
-    action: "operationType and resourceType",
-    targets: "resourceType, resourcePath; the API's: /realmId",
+    action: "operationType, resourceType; of an ACTION the last word of resourcePath",
+    targets: "resourcePath: users/…, groups/…, clients/…; the API's: /realmId",
     outcome: "success; with an error: denied or failure",
   };
 }
@@ -181,34 +185,48 @@ function recordsOf(body: Uint8Array): ForeignJson[] {
   } catch (error) {
     if (!isCairnError(error, "malformed")) throw error;
   }
-  const lines = parseUtf8(body).split(/\r?\n/);
-  return lines.filter((line) => line.trim() !== "").map(recordOfLine);
+  const lines = parseUtf8(body)
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== "");
+  if (lines.length > linesMax) throw new CairnError("too_large", `more than ${linesMax} lines`);
+  return lines.map(recordOfLine);
 }
 
 function recordOfLine(line: string): ForeignJson {
   try {
-    return parseForeignText(line);
+    if (line.startsWith("{")) return parseForeignText(line);
   } catch (error) {
     if (!isCairnError(error, "malformed")) throw error;
-    const message = wellFormed(line);
-    return { value: { message }, isAltered: message !== line };
   }
+  const message = wellFormed(line);
+  return { value: { message }, isAltered: message !== line };
 }
 
 /** One record: a line of the log as JSON, or an event of the Admin API. Never throws: whatever it is, is recorded. */
 export function keycloakEvent(record: Json): CairnEvent {
   const message = textAt(record, "message");
-  const read = isEventLine(record) ? findKeycloakFields(message ?? "") : undefined;
+  const read = isKeycloakLine(record) ? findKeycloakFields(message ?? "") : undefined;
   if (read !== undefined) {
     const { fields, rest } = read;
-    const details = { ...asDetails(record), fields, ...(rest === undefined ? {} : { unread: rest }) };
-    const line = { id: idOfLine(record), time: at(record, "timestamp"), trace: traceOfLine(record) };
+    const details = {
+      ...asDetails(record),
+      fields,
+      ...(rest === undefined ? {} : { unread: rest }),
+    };
+    const line = {
+      id: idOfLine(record),
+      time: at(record, "timestamp"),
+      trace: traceOfLine(record),
+    };
     return eventFrom({ ...draftOf(fields), ...line, details });
   }
   const { details = {}, authDetails = {}, ...others } = isObject(record) ? record : {};
   if (textAt(record, "type") !== undefined || textAt(record, "operationType") !== undefined) {
     const own = { id: textAt(record, "id"), time: at(record, "time"), details: record };
-    return eventFrom({ ...draftOf({ ...asObject(details), ...others, ...ofAuth(authDetails) }), ...own });
+    return eventFrom({
+      ...draftOf({ ...asObject(details), ...others, ...ofAuth(authDetails) }),
+      ...own,
+    });
   }
   return eventFrom({
     id: idOfLine(record),
@@ -221,8 +239,15 @@ export function keycloakEvent(record: Json): CairnEvent {
   });
 }
 
+/** The event of a line that came by another way, as syslog's message; undefined where it is no event of Keycloak's. */
+export function findKeycloakEvent(line: string): CairnEvent | undefined {
+  if (!line.startsWith("{")) return undefined;
+  const { value } = recordOfLine(line);
+  return isKeycloakLine(value) ? keycloakEvent(value) : undefined;
+}
+
 /** True of what the listener wrote; whoever else writes such a line does so under another name. */
-function isEventLine(record: Json): boolean {
+export function isKeycloakLine(record: Json): boolean {
   return textAt(record, "loggerName") === "org.keycloak.events";
 }
 
@@ -265,14 +290,18 @@ function userDraft(text: Text): Draft {
     };
     return { ...common, actor, targets: [{ type: "user", id: text("userId") }, realm] };
   }
-  return { ...common, actor: actorOf(text), targets: [{ type: "client", id: text("clientId") }, realm] };
+  const actor = actorOf(text, type.startsWith("CLIENT_LOGIN"));
+  return { ...common, actor, targets: [{ type: "client", id: text("clientId") }, realm] };
 }
 
-function actorOf(text: Text): ActorDraft {
-  const person = text("userId") ?? text("username");
+function actorOf(text: Text, isClient: boolean): ActorDraft {
+  const person = text("userId");
+  // A name that was typed and is nobody's is only what somebody claimed to be.
+  const claimed = isClient ? undefined : text("username");
+  const type = person === undefined && claimed !== undefined ? "unknown" : "user";
   return {
-    id: person ?? text("clientId"),
-    type: person === undefined ? "client" : "user",
+    id: person ?? claimed ?? text("clientId"),
+    type: isClient || (person ?? claimed) === undefined ? "client" : type,
     name: text("username"),
     ip: text("ipAddress"),
     // At a login the code's id is that of the session which it will be: so failed tries are of it too.
@@ -287,7 +316,7 @@ function adminDraft(operation: string, text: Text): Draft {
   const realm = text("authRealmId") === undefined ? undefined : text("realmId");
   return {
     type: typeOfAdminEvent(resource, operation),
-    action: `${operation} ${resource}`,
+    action: actionOf(operation, resource, text("resourcePath")),
     outcome: outcomeOf("", text("error")),
     actor: {
       id: text("userId") ?? text("clientId"),
@@ -297,10 +326,38 @@ function adminDraft(operation: string, text: Text): Draft {
       realm: text("realmName") ?? text("authRealmId"),
     },
     targets: [
-      { type: resource.toLowerCase(), id: text("resourcePath") },
+      ...targetsIn(operation, resource, text("resourcePath")),
       { type: "realm", id: realm },
     ],
   };
+}
+
+/** What was asked for by ACTION is the path's last word: "ACTION USER reset-password". */
+function actionOf(operation: string, resource: string, path: string | undefined): string {
+  const last = operation === "ACTION" ? path?.split("/").at(-1) : undefined;
+  return [operation, resource, last].filter(Boolean).join(" ");
+}
+
+/** `users/<id>/groups/<id>` names a user and a group. */
+const collections: Readonly<Record<string, string>> = {
+  clients: "client",
+  "client-scopes": "client_scope",
+  groups: "group",
+  organizations: "organization",
+  roles: "role",
+  "roles-by-id": "role",
+  users: "user",
+};
+
+function targetsIn(operation: string, resource: string, path: string | undefined): TargetDraft[] {
+  // "logout-all" is done to the realm, and names none.
+  if (operation === "ACTION" && resource === "REALM") return [];
+  const words = path?.split("/") ?? [];
+  const found = words.flatMap((word, i): TargetDraft[] => {
+    const type = i % 2 === 0 ? lookUp(collections, word) : undefined;
+    return type === undefined ? [] : [{ type, id: words[i + 1] }];
+  });
+  return found.length > 0 ? found : [{ type: resource.toLowerCase(), id: path }];
 }
 
 function outcomeOf(type: string, error: string | undefined): Outcome {

@@ -174,6 +174,11 @@ const patterns: readonly Pattern[] = [
   },
   {
     kind: "sshd/connection",
+    pattern: /^Unable to negotiate with (\S+) port ([0-9]+): (.*?)(?: \[preauth\])?$/,
+    read: ([, from, port, reason]) => connection("disconnect", from, port, reason),
+  },
+  {
+    kind: "sshd/connection",
     pattern:
       /^(?:Connection (?:closed|reset) by|Disconnected from|Received disconnect from) (\S+) port ([0-9]+)(?::[0-9]+: (.*?))?(?: \[preauth\])?$/,
     read: ([, from, port, reason]) => connection("disconnect", from, port, reason),

@@ -8,30 +8,28 @@
  */
 import { createHmac } from "node:crypto";
 import { isSameSecret } from "./authentication.ts";
-import type { Json } from "./foreign-json.ts";
+
+const lowRange = 2 ** 32;
+const macRange = 2 ** 20;
 
 /**
  * A whole number below 2^53: 32 bits of the body's digest, and above them 20 bits that bind these and the channel to
- * the secret. That an id which was never told is taken for one has odds of one in a million, and no sender asks for one.
+ * the secret. An id that was never told is taken for one once in a million, and no sender asks for one.
  */
-export function ackIdOf(digest: string, channel: string, [secret = ""]: readonly string[]): number {
-  const low = digest.slice(-8);
-  return numberOf(macOf(low, channel, secret)) * 2 ** 32 + numberOf(low);
+export function ackIdOf(digest: Buffer, channel: string, [secret = ""]: readonly string[]): number {
+  const low = digest.readUInt32BE();
+  return macOf(low, channel, secret) * lowRange + low;
 }
 
-export function isAckId(id: Json, channel: string, secrets: readonly string[]): boolean {
-  if (typeof id !== "number" || !Number.isSafeInteger(id) || id < 0) return false;
-  const digits = id.toString(16).padStart(13, "0");
-  const [high, low] = [digits.slice(0, -8), digits.slice(-8)];
-  return secrets.some((secret) => isSameSecret(high, macOf(low, channel, secret)));
+export function isAckId(id: number, channel: string, secrets: readonly string[]): boolean {
+  if (!Number.isSafeInteger(id) || id < 0) return false;
+  const low = id % lowRange;
+  const high = String((id - low) / lowRange);
+  return secrets.some((secret) => isSameSecret(high, String(macOf(low, channel, secret))));
 }
 
-function macOf(low: string, channel: string, secret: string): string {
+function macOf(low: number, channel: string, secret: string): number {
   const message = `cairn/hec-ack/v1\0${low}\0${channel.toLowerCase()}`;
-  return createHmac("sha256", secret).update(message).digest("hex").slice(0, 5);
-}
-
-/** The value of at most eight hex digits, which this file made itself. */
-function numberOf(hex: string): number {
-  return Buffer.from(hex.padStart(8, "0"), "hex").readUInt32BE();
+  const mac = createHmac("sha256", secret).update(message).digest();
+  return mac.readUInt32BE() % macRange;
 }

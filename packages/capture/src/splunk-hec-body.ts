@@ -5,7 +5,7 @@
  * What is wrong with one record is told with its number, and costs the others nothing. Only behind an envelope whose
  * end cannot be found is nothing left to be read.
  */
-import { isCairnError, parseUtf8 } from "@cairnlog/core";
+import { CairnError, isCairnError, parseUtf8 } from "@cairnlog/core";
 import { isObject, parseForeignText, wellFormed, type Json } from "./foreign-json.ts";
 
 export interface Envelope {
@@ -34,21 +34,26 @@ export interface HecRecords {
   readonly unread: readonly Unread[];
 }
 
-/** Never throws for what a sender wrote: what cannot be read is in `unread`. */
+/** A server takes no more events in one request. */
+const recordsMax = 200_000;
+/** Each costs an exception: after so many of them a body is given up. */
+const unreadMax = 100;
+
+/** What cannot be read is in `unread`. "too_large" where there are too many. */
 export function readEnvelopes(body: Uint8Array): HecRecords {
   const envelopes: Envelope[] = [];
   const unread: Unread[] = [];
   let number = 0;
   const add = (value: Json | undefined, isAltered: boolean): void => {
     const fault = faultOf(value);
-    if (fault === undefined)
-      envelopes.push({ value: value as Envelope["value"], number, isAltered });
+    if (fault === undefined) envelopes.push(opened(value as Envelope["value"], number, isAltered));
     else unread.push({ number, text: fault });
-    number++;
+    if (++number > recordsMax) throw new CairnError("too_large", `more than ${recordsMax} events`);
   };
   const text = findUtf8(body);
   if (text === undefined) add(undefined, false);
   for (const one of jsonTexts(text ?? "")) {
+    if (unread.length >= unreadMax) break;
     const read = findJson(one);
     if (read === undefined) add(undefined, false);
     else if (Array.isArray(read.value)) {
@@ -63,13 +68,20 @@ export function readLines(body: Uint8Array, shared: Envelope["value"]): HecRecor
   const text = new TextDecoder().decode(body);
   const isExact = findUtf8(body) !== undefined;
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
-  const envelopes = lines.map((line, number): Envelope => {
-    const read = line.startsWith("{") ? findJson(line) : undefined;
-    const event = read?.value ?? wellFormed(line);
-    const isAltered = read?.isAltered ?? (!isExact || event !== line);
-    return { value: { ...shared, event }, number, isAltered };
+  if (lines.length > recordsMax) throw new CairnError("too_large", `more than ${recordsMax} lines`);
+  const envelopes = lines.map((line, number) => {
+    const event = wellFormed(line);
+    return opened({ ...shared, event }, number, !isExact || event !== line);
   });
   return { envelopes, unread: [] };
+}
+
+/** An object that came as text, as in raw lines, becomes an object: Splunk finds its fields, too. */
+function opened(value: Envelope["value"], number: number, isAltered: boolean): Envelope {
+  const { event } = value;
+  const read = typeof event === "string" && /^\s*\{/.test(event) ? findJson(event) : undefined;
+  if (read === undefined) return { value, number, isAltered };
+  return { value: { ...value, event: read.value }, number, isAltered: isAltered || read.isAltered };
 }
 
 function faultOf(value: Json | undefined): HecFault | undefined {

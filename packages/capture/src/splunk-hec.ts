@@ -7,10 +7,12 @@
 import { createHash } from "node:crypto";
 import { CairnError, isCairnError, type CairnEvent } from "@cairnlog/core";
 import { findCredentials, isOneOf, notAuthenticated, requireBasic } from "./authentication.ts";
+import { asDetails } from "./captured-event.ts";
 import { timeFrom } from "./event-fields.ts";
-import { at, isObject, parseForeignJson, textAt, type Json } from "./foreign-json.ts";
+import { at, parseForeignJson, textAt, type Json } from "./foreign-json.ts";
 import { githubAuditEvent, isGithubAuditRecord } from "./github-audit-log.ts";
 import { findMapping, mapQuestion } from "./json.ts";
+import { isKeycloakLine, keycloakEvent } from "./keycloak.ts";
 import { applyMapping, parseMapping } from "./mapping.ts";
 import { ackIdOf, isAckId } from "./splunk-hec-ack.ts";
 import { readEnvelopes, readLines, type Envelope, type HecRecords } from "./splunk-hec-body.ts";
@@ -98,6 +100,14 @@ export const splunkHecAdapter: Adapter = {
       outcome: "/event/action: denied and failed ones say so",
     },
     {
+      kind: "keycloak",
+      type: "as keycloak's",
+      actor: "as keycloak's",
+      action: "as keycloak's",
+      targets: "as keycloak's",
+      outcome: "as keycloak's",
+    },
+    {
       kind: "raw",
       type: "security.log, or `type` of the mapping",
       actor: "the same, of lines that are JSON objects; else ?host=, else the source",
@@ -179,9 +189,10 @@ function capturedOf(
   source: SourceSettings,
   channel: string | undefined,
 ): Captured {
-  const digest = createHash("sha256").update(body).digest("hex");
+  const digest = createHash("sha256").update(body).digest();
+  const prefix = digest.toString("hex").slice(0, 48);
   const events = envelopes.map((envelope): CapturedEvent => {
-    const event = eventOf(envelope, source, `${digest.slice(0, 48)}-${envelope.number}`);
+    const event = eventOf(envelope, source, `${prefix}-${envelope.number}`);
     return keptIf(envelope.isAltered, { event }, body);
   });
   const ackId = channel === undefined ? {} : { ackId: ackIdOf(digest, channel, source.secrets) };
@@ -197,10 +208,8 @@ function capturedOf(
 
 function eventOf({ value }: Envelope, source: SourceSettings, id: string): CairnEvent {
   const mapping = findMapping(source);
-  const record = at(value, "event");
-  if (mapping === undefined && record !== undefined && isGithubs(value, record)) {
-    return githubAuditEvent(record);
-  }
+  const known = mapping === undefined ? findKnown(value) : undefined;
+  if (known !== undefined) return known;
   const time = hecTime(at(value, "time"));
   const host = textAt(value, "host");
   const from = textAt(value, "source");
@@ -214,6 +223,19 @@ function eventOf({ value }: Envelope, source: SourceSettings, id: string): Cairn
   return event.id === undefined && event.time !== undefined ? { ...event, id } : event;
 }
 
+/**
+ * A record that has an adapter of its own, whoever passes it on; beside it what the sender was configured to say. Not
+ * the envelope's time and host: sent again by another machine of the sender it is to be the same event.
+ */
+function findKnown(value: Envelope["value"]): CairnEvent | undefined {
+  const { event: record = null, time: _time, host: _host, ...hec } = value;
+  const isGithub = isGithubs(value, record);
+  if (!isGithub && !isKeycloakLine(record)) return undefined;
+  const event = isGithub ? githubAuditEvent(record) : keycloakEvent(record);
+  if (Object.keys(hec).length === 0) return event;
+  return { ...event, details: { ...asDetails(event.details), hec } };
+}
+
 /** GitHub's streams name themselves; a record passed on by somebody else is known by GitHub's own id of it. */
 function isGithubs(envelope: Json, record: Json): boolean {
   const names = [textAt(envelope, "sourcetype"), textAt(envelope, "source")];
@@ -223,8 +245,9 @@ function isGithubs(envelope: Json, record: Json): boolean {
 
 /** Epoch seconds with a fraction, as number or text; other units and RFC 3339 as `timeFrom` reads them. */
 function hecTime(value: Json | undefined): string | undefined {
+  const text = typeof value === "number" ? String(value) : value;
   const [, seconds, fraction = ""] =
-    /^([0-9]{1,11})\.([0-9]{1,9})[0-9]*$/.exec(String(value)) ?? [];
+    /^([0-9]{1,11})\.([0-9]{1,9})[0-9]*$/.exec(typeof text === "string" ? text : "") ?? [];
   if (seconds === undefined) return timeFrom(value);
   const whole = timeFrom(seconds);
   return whole === undefined ? undefined : `${whole.slice(0, 19)}.${fraction.padEnd(3, "0")}Z`;
@@ -259,6 +282,10 @@ function acknowledged(
     if (!isCairnError(error, "malformed")) throw error;
   }
   if (!Array.isArray(ids) || ids.length > ackIdsMax) throw refusal("Invalid data format");
-  const acks = (ids as readonly Json[]).map((id) => [id, isAckId(id, channel, secrets)] as const);
-  return { status: 200, body: JSON.stringify({ acks: Object.fromEntries(acks) }) };
+  const acks: Record<string, boolean> = {};
+  for (const id of ids as readonly Json[]) {
+    if (typeof id !== "number") throw refusal("Invalid data format");
+    acks[String(id)] = isAckId(id, channel, secrets);
+  }
+  return { status: 200, body: JSON.stringify({ acks }) };
 }

@@ -8,7 +8,9 @@
 import { hash } from "node:crypto";
 import { base64, utf8 } from "@cairnlog/core";
 import type { CapturedEvent } from "./adapter.ts";
+import { asDetails } from "./captured-event.ts";
 import { eventFrom, type EventDraft } from "./event-fields.ts";
+import { findKeycloakEvent } from "./keycloak.ts";
 import { readAuthLine } from "./linux-auth.ts";
 import type { AuthFinding } from "./linux-auth-finding.ts";
 import { parseSyslog, type SyslogContext, type SyslogMessage } from "./syslog-message.ts";
@@ -38,7 +40,12 @@ export function captureSyslog(bytes: Uint8Array, arrival: SyslogArrival = {}): C
   const isRest = arrival.piece !== undefined && arrival.piece.number > 1;
   const finding =
     message.app === undefined || isRest ? undefined : readAuthLine(message.app, message.message);
-  return { event: eventFrom(draftOf(message, arrival, finding)) };
+  const event = eventFrom(draftOf(message, arrival, finding));
+  const known =
+    message.app === "keycloak" ? findKeycloakEvent(message.message.trimEnd()) : undefined;
+  if (known === undefined || isRest) return { event };
+  const { message: _inDetails, ...syslog } = event.details as Record<string, unknown>;
+  return { event: { ...known, details: { ...asDetails(known.details), syslog } } };
 }
 
 function draftOf(

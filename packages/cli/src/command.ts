@@ -4,7 +4,7 @@
  */
 import { CairnError, parseDecimal } from "@cairnlog/core";
 import type { Configuration } from "./configuration.ts";
-import type { Exit, Io } from "./io.ts";
+import type { Io } from "./io.ts";
 import type { Output } from "./output.ts";
 import type { SettingName } from "./settings.ts";
 import { parseTimeArgument } from "./time-argument.ts";
@@ -34,7 +34,8 @@ export interface CommandSpec {
   readonly settings: readonly SettingName[];
   readonly options?: readonly OptionSpec[];
   readonly examples: readonly Example[];
-  run(context: CommandContext): Promise<Exit>;
+  /** A status beyond `Exit` is that of a command that was run, passed on. */
+  run(context: CommandContext): Promise<number>;
 }
 
 export interface CommandContext {

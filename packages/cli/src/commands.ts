@@ -8,6 +8,9 @@ const groups: Readonly<Record<string, () => Promise<readonly CommandSpec[]>>> = 
   init: async () => [(await import("./commands/init.ts")).initCommand],
   serve: async () => [(await import("./commands/serve.ts")).serveCommand],
   append: async () => [(await import("./commands/append.ts")).appendCommand],
+  run: async () => [(await import("./commands/run.ts")).runCommand],
+  watch: async () => [(await import("./commands/watch.ts")).watchCommand],
+  replay: async () => [(await import("./commands/replay.ts")).replayCommand],
   get: async () => [(await import("./commands/get.ts")).getCommand],
   tail: async () => [(await import("./commands/tail.ts")).tailCommand],
   verify: async () => [(await import("./commands/verify.ts")).verifyCommand],
@@ -44,6 +47,10 @@ const groups: Readonly<Record<string, () => Promise<readonly CommandSpec[]>>> = 
       sources.sourcesRemoveCommand,
       sources.sourcesKindsCommand,
     ];
+  },
+  capture: async () => {
+    const capture = await import("./commands/capture.ts");
+    return [capture.captureJsonlogCommand, capture.capturePostgresCommand];
   },
   map: async () => [(await import("./commands/map.ts")).mapCommand],
   logs: async () => {

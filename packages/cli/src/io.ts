@@ -25,6 +25,18 @@ export interface Io {
    * Aborts at the first Ctrl-C or SIGTERM. The second one ends the process at once, without asking.
    */
   readonly interrupted: AbortSignal;
+  /** What only a process can do. Absent where the command is called like any other function. */
+  readonly process?: OwnProcess;
+}
+
+export interface OwnProcess {
+  /**
+   * From now on `listener` is told of each signal that could be caught, however many come, and none
+   * of them ends the process any more. Returns the way back.
+   */
+  takeSignals(listener: (signal: NodeJS.Signals) => void): () => void;
+  /** Once the command is done, the process ends as by this signal instead of with a status. */
+  endBySignal(signal: NodeJS.Signals): void;
 }
 
 /** Exit statuses: 0 good, 1 not proven, 2 usage, 3 unavailable. */

@@ -8,13 +8,13 @@ import { CairnError, isCairnError } from "@cairnlog/core";
 import { GivenOptions } from "./command.ts";
 import { commandsFor } from "./commands.ts";
 import { readConfiguration } from "./configuration.ts";
-import type { Exit, Io } from "./io.ts";
+import type { Io } from "./io.ts";
 import { Output, PipeClosed } from "./output.ts";
 import { parseArguments, settingFlags, type Asked } from "./parser.ts";
 import { reportError } from "./report-error.ts";
 
 /** Runs one command; `argv` holds the arguments after `cairn`. */
-export async function run(argv: readonly string[], io: Io): Promise<Exit> {
+export async function run(argv: readonly string[], io: Io): Promise<number> {
   // Until the configuration is read, this is all that is known of how to write.
   const isJson = argv.includes("--json") || /^(1|true)$/.test(io.env["CAIRN_JSON"] ?? "");
   let output = new Output(io, isJson, "auto");

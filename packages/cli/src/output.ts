@@ -89,7 +89,9 @@ export class Output {
   async end(): Promise<void> {
     this.#endProgress();
     for (const stream of [this.#io.stdout, this.#io.stderr]) {
-      if (!stream.destroyed && stream.writableNeedDrain) await drained(stream);
+      // A standard stream whose reader has gone is never destroyed, and never drains.
+      const isWaiting = !this.#closed.signal.aborted && stream.writableNeedDrain;
+      if (!stream.destroyed && isWaiting) await drained(stream);
       stream.off("error", this.#onError);
     }
   }

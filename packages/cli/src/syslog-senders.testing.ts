@@ -7,25 +7,23 @@
  */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findProgram, missingProgram } from "../../../testing/src/programs.ts";
+import { findProgram, missingProgram } from "@cairnlog/testing";
 
 const unpacked = fileURLToPath(new URL("../../../node_modules/.cache/syslog-ng", import.meta.url));
 const rsyslogd = findProgram(["/usr/sbin/rsyslogd"]);
-const relpModule = findProgram([
-  "/usr/lib/x86_64-linux-gnu/rsyslog/omrelp.so",
-  "/usr/lib/aarch64-linux-gnu/rsyslog/omrelp.so",
-  "/usr/lib64/rsyslog/omrelp.so",
-]);
+const modules = ["/usr/lib/x86_64-linux-gnu/rsyslog", "/usr/lib/aarch64-linux-gnu/rsyslog"];
+const hasModules = modules.some((folder) =>
+  ["omrelp.so", "lmnsd_ossl.so"].every((file) => existsSync(join(folder, file))),
+);
 const syslogNg = findProgram(["/usr/sbin/syslog-ng", `${unpacked}/usr/sbin/syslog-ng`]);
 
 export function missingRsyslog(): string | false {
   const what = "rsyslog is not installed (Debian: rsyslog rsyslog-relp rsyslog-openssl)";
-  // Debian's modules may be read, and need not be executable.
-  return missingProgram(rsyslogd, what, "tests against rsyslog");
+  return missingProgram(hasModules ? rsyslogd : undefined, what, "tests against rsyslog");
 }
 
 export function missingSyslogNg(): string | false {
@@ -72,8 +70,8 @@ export class Senders {
     const lib = `${unpacked}/usr/lib`;
     const platform = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
     const folders = [`${lib}/${platform}`, `${unpacked}/lib/${platform}`, `${lib}/syslog-ng`];
-    const modules = `--module-path=${lib}/syslog-ng/3.38`;
-    return this.#start(name, syslogNg!, [modules, ...args], {
+    const modulePath = `--module-path=${lib}/syslog-ng/3.38`;
+    return this.#start(name, syslogNg!, [modulePath, ...args], {
       LD_LIBRARY_PATH: folders.join(":"),
     });
   }

@@ -7,9 +7,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseZone, renderCaptured, type CapturedEvent } from "@cairnlog/capture";
+import { asDetails, parseZone, renderCaptured, type CapturedEvent } from "@cairnlog/capture";
 import { CairnError, isCairnError } from "@cairnlog/core";
-import { systemClock, type Log } from "@cairnlog/log";
+import { systemClock, type Appended, type Log } from "@cairnlog/log";
 import type { Companion, Figure } from "@cairnlog/server";
 import type * as SyslogModule from "@cairnlog/syslog";
 import type { ListenerOptions, ListenerTls, SyslogServer, Transport } from "@cairnlog/syslog";
@@ -173,21 +173,39 @@ const newline = 0x0a;
 /** Brings events into `log`. */
 export function recorder(log: Log) {
   return async (events: readonly CapturedEvent[], source: string): Promise<void> => {
-    const rendered = events.map((event) => renderCaptured(event, sha256));
-    for (const { blobs } of rendered) for (const { bytes } of blobs) await log.putBlob(bytes);
-    const lines = new Uint8Array(rendered.reduce((sum, { bytes }) => sum + bytes.length + 1, 0));
-    let at = 0;
-    for (const { bytes } of rendered) {
-      lines.set(bytes, at);
-      lines[(at += bytes.length + 1) - 1] = newline;
-    }
-    const appended = await whenThereIsRoom(() => log.appendNdjson(lines, source));
+    const appended = await append(log, events, source);
+    const taken: CapturedEvent[] = [];
     for (let i = 0; appended.refused > 0 && i < appended.count; i++) {
       const refusal = appended.refusal(i);
-      // A message's own id under which another one came: the log has said so in an entry of its own.
-      if (refusal !== undefined && refusal.code !== "conflict") throw refusal;
+      if (refusal === undefined) continue;
+      if (refusal.code !== "conflict") throw refusal;
+      taken.push(withoutId(events[i]!));
     }
+    // Under that id the log has another message, and has said so in an entry of its own. This one counts all the same.
+    if (taken.length > 0) await append(log, taken, source);
   };
+}
+
+function withoutId(captured: CapturedEvent): CapturedEvent {
+  const { id, details, ...event } = captured.event;
+  return { ...captured, event: { ...event, details: { ...asDetails(details), takenId: id } } };
+}
+
+async function append(
+  log: Log,
+  events: readonly CapturedEvent[],
+  source: string,
+): Promise<Appended> {
+  const rendered = events.map((event) => renderCaptured(event, sha256));
+  for (const { blobs } of rendered) for (const { bytes } of blobs) await log.putBlob(bytes);
+  const lines = new Uint8Array(rendered.reduce((sum, { bytes }) => sum + bytes.length + 1, 0));
+  let end = 0;
+  for (const { bytes } of rendered) {
+    lines.set(bytes, end);
+    end += bytes.length + 1;
+    lines[end - 1] = newline;
+  }
+  return whenThereIsRoom(() => log.appendNdjson(lines, source));
 }
 
 /** A full queue is no reason to lose anything: senders are slowed down, and it is tried again. */

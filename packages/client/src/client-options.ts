@@ -126,6 +126,9 @@ export interface CairnClientOptions {
   readonly loadCrypto?: () => Promise<Crypto>;
 }
 
+/** Says what nobody listens for: the console. */
+export type Say = (text: string) => void;
+
 const witnessedWithinMsDefault = 10_000;
 
 /** Undefined where nothing could be verified, or nobody wants it. */
@@ -134,6 +137,7 @@ export function openWatch(
   clock: Clock,
   log: PublishedLog,
   trust: Trust,
+  say: Say,
 ): ReceiptWatch | undefined {
   const { keepEvidence, memory } = options;
   const withinMs = positive(
@@ -147,7 +151,7 @@ export function openWatch(
       "`memory` needs `policy`, `vkeys` or `trustOnFirstUse`, and a `witnessedWithinMs`",
     );
   }
-  const onAlarm = contained(options.onAlarm ?? consoleAlarm((text) => console.error(text)));
+  const onAlarm = contained(options.onAlarm ?? consoleAlarm(say));
   return new ReceiptWatch({ clock, withinMs, onAlarm, keepEvidence, memory }, log, trust);
 }
 
@@ -156,6 +160,7 @@ export function sendingOptions(
   path: string,
   clock: Clock,
   random: Random,
+  say: Say,
 ): Omit<SenderOptions, "onCheckpoint" | "receiptSource" | "stream"> {
   const word = new Uint8Array(4);
   return {
@@ -180,15 +185,12 @@ export function sendingOptions(
       random(word);
       return new DataView(word.buffer).getUint32(0) / 2 ** 32;
     },
-    onError: contained(options.onError ?? defaultReporter(clock)),
+    onError: contained(options.onError ?? defaultReporter(clock, say)),
   };
 }
 
-function defaultReporter(clock: Clock): OnError {
-  return consoleReporter(
-    () => clock.now(),
-    (line) => console.error(line),
-  );
+function defaultReporter(clock: Clock, say: Say): OnError {
+  return consoleReporter(() => clock.now(), say);
 }
 
 /**

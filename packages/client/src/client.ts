@@ -19,6 +19,14 @@ import { openWatch, positive, sendingOptions, type CairnClientOptions } from "./
 import { currentContext, withContext, type CairnContext } from "./context.ts";
 import type { EventDefinition, EventOf } from "./define-event.ts";
 import { logDurably } from "./durable.ts";
+import type {
+  AnyLogOptions,
+  As,
+  DurableLogOptions,
+  NoDefinition,
+  SpooledLogOptions,
+  SpooledPlace,
+} from "./log-options.ts";
 import { EventIds } from "./event-id.ts";
 import { composeEvent, type EventInput } from "./event-input.ts";
 import { renderEventLine, type EventDefaults, type EventLine } from "./event-line.ts";
@@ -37,33 +45,6 @@ import { SpoolSender } from "./spool-sender.ts";
 import { Transport } from "./transport.ts";
 import { Trust } from "./trust.ts";
 import { workflowsOf, type Workflows } from "./workflows.ts";
-
-export interface LogOptions {
-  /** What the event must be like. Its type is filled in. */
-  readonly as?: EventDefinition;
-}
-
-export interface DurableLogOptions extends LogOptions {
-  /** Only a receipt of the server will do, and now: past the queue and past the spool. */
-  readonly durable: true;
-  /** How long it may take. Default: 10,000. */
-  readonly timeoutMs?: number;
-  /**
-   * Whether the entry is fetched to verify that it holds this very event. Default: true where keys
-   * are pinned. Needs a key with the scope `read`.
-   */
-  readonly verify?: boolean;
-}
-
-export interface SpooledLogOptions extends LogOptions {
-  /** The caller is content with the event being in the spool. */
-  readonly spooled: true;
-}
-
-/** Where an event stands in the spool. */
-export interface SpooledPlace extends Sequence {
-  readonly eventId: string;
-}
 
 export interface ClientStatus {
   /** Events whose fate is not known yet, those under way among them, and their bytes. */
@@ -141,9 +122,9 @@ export class CairnClient {
     });
     this.#reading = new Reading(this.#transport, this.#trust, path);
     this.#published = new PublishedLog(this.#transport, this.#trust, path);
-    this.#watch = openWatch(options, clock, this.#published, this.#trust);
+    this.#watch = openWatch(options, clock, this.#published, this.#trust, say);
     this.#sending = {
-      ...sendingOptions(options, `${path}/events?receipt=short`, clock, random),
+      ...sendingOptions(options, `${path}/events?receipt=short`, clock, random, say),
       onCheckpoint: (claim: CheckpointClaim) => this.#watch?.add(claim),
       receiptSource: this.#receiptSource(),
       stream: options.sequence === true ? `run:${this.#ids.next(clock.now())}` : undefined,
@@ -176,21 +157,22 @@ export class CairnClient {
    * `{ durable: true }`: resolves only with a receipt of the server, asked for at once and within
    * `timeoutMs`. `{ spooled: true }`: resolves once the event is in the spool.
    */
-  log(event: EventInput, options?: LogOptions | DurableLogOptions): Promise<LoggedReceipt>;
-  log(event: EventInput, options: SpooledLogOptions): Promise<SpooledPlace>;
-  log<Definition extends EventDefinition<never>>(
-    event: EventOf<Definition>,
-    options: (LogOptions | DurableLogOptions) & { readonly as: Definition },
+  log(
+    event: EventInput,
+    options?: NoDefinition | (NoDefinition & DurableLogOptions),
   ): Promise<LoggedReceipt>;
-  log<Definition extends EventDefinition<never>>(
+  log(event: EventInput, options: NoDefinition & SpooledLogOptions): Promise<SpooledPlace>;
+  log<Definition extends EventDefinition>(
     event: EventOf<Definition>,
-    options: SpooledLogOptions & { readonly as: Definition },
+    options: As<Definition> & SpooledLogOptions,
   ): Promise<SpooledPlace>;
+  log<Definition extends EventDefinition>(
+    event: EventOf<Definition>,
+    options: As<Definition> | (As<Definition> & DurableLogOptions),
+  ): Promise<LoggedReceipt>;
   log(event: object, options: AnyLogOptions = {}): Promise<LoggedReceipt | SpooledPlace> {
     const promise =
-      options.durable === true
-        ? this.#logDurably(event, options as DurableLogOptions)
-        : this.#enqueue(event, options);
+      options.durable === true ? this.#logDurably(event, options) : this.#enqueue(event, options);
     promise.catch(ignore);
     return promise;
   }
@@ -287,7 +269,7 @@ export class CairnClient {
     });
   }
 
-  async #logDurably(event: object, options: DurableLogOptions): Promise<LoggedReceipt> {
+  async #logDurably(event: object, options: AnyLogOptions): Promise<LoggedReceipt> {
     const { timeoutMs = durableTimeoutMsDefault, verify = this.#trust.isPinned } = options;
     try {
       if (this.#closed !== undefined) throw new CairnError("usage", "the client was closed");
@@ -356,7 +338,7 @@ export class CairnClient {
         "`trustOnFirstUse` needs a `memory` to keep the keys in, and no `vkeys` or `policy`",
       );
     }
-    const onFirstUse = options.onFirstUse ?? consoleFirstUse((line) => console.warn(line));
+    const onFirstUse = options.onFirstUse ?? consoleFirstUse(say);
     return () => pinOnFirstUse({ memory, onFirstUse, info: () => this.#reading.info() });
   }
 
@@ -391,12 +373,11 @@ export class CairnClient {
   }
 }
 
-interface AnyLogOptions extends LogOptions {
-  readonly durable?: boolean;
-  readonly spooled?: boolean;
-}
-
 function ignore(): void {}
+
+function say(text: string): void {
+  console.error(text);
+}
 
 function asCairnError(error: unknown): CairnError {
   if (isCairnError(error)) return error;

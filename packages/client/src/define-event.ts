@@ -9,8 +9,29 @@
  * `"schema":"orders.placed.v2"`, so that a reader years later knows how to read it.
  */
 import { CairnError } from "@cairnlog/core";
-import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { EventInput } from "./event-input.ts";
+
+/**
+ * What is used of https://standardschema.dev, version 1. Written out, so that whoever compiles against
+ * this package needs no other; a test holds it to the types that are published there.
+ */
+export interface StandardSchema<In = unknown, Out = In> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => StandardResult<Out> | Promise<StandardResult<Out>>;
+    readonly types?: { readonly input: In; readonly output: Out } | undefined;
+  };
+}
+
+type StandardResult<Out> =
+  | { readonly value: Out; readonly issues?: undefined }
+  | { readonly issues: readonly StandardIssue[] };
+
+interface StandardIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
 
 /** As Ajv compiles it. A type guard tells the type of the details. */
 export interface JsonSchemaValidator<Details> {
@@ -27,7 +48,7 @@ export interface JsonSchemaFault {
 
 /** Schemas in the way of https://standardschema.dev, which must answer at once. */
 export type EventSchema<In = unknown, Out = In> =
-  StandardSchemaV1<In, Out> | JsonSchemaValidator<Out>;
+  StandardSchema<In, Out> | JsonSchemaValidator<Out>;
 
 export interface EventDefinition<In = unknown> {
   /** `<workflow>.<verb>` */
@@ -45,14 +66,14 @@ export interface EventDefinition<In = unknown> {
 /** What is given to `log(event, { as: definition })`. */
 export type EventOf<Definition> =
   Definition extends EventDefinition<infer In>
-    ? Omit2<EventInput, "type" | "details"> & { readonly type?: string; readonly details: In }
+    ? Without<EventInput, "type" | "details"> & { readonly type?: string; readonly details: In }
     : never;
 
 /** `Omit` for a type with an index signature, which the real one would reduce to that. */
-type Omit2<T, Names> = { [Key in keyof T as Key extends Names ? never : Key]: T[Key] };
+type Without<T, Names> = { [Key in keyof T as Key extends Names ? never : Key]: T[Key] };
 
 type InputOf<Schema> =
-  Schema extends StandardSchemaV1<infer In, unknown>
+  Schema extends StandardSchema<infer In, unknown>
     ? In
     : Schema extends (value: unknown) => value is infer Out
       ? Out
@@ -73,7 +94,7 @@ export function defineEvent<const Schema extends EventSchema<never, unknown> | E
     throw new CairnError("usage", `${type}: a version is a whole number from 1, not ${version}`);
   }
   const schema = `${type}.v${version}`;
-  const validate = validatorOf(given.schema as EventSchema, schema);
+  const validate = validatorOf(given.schema, schema);
   return { type, version, schema, check: validate };
 }
 
@@ -100,7 +121,7 @@ function validatorOf(given: EventSchema, name: string): (details: unknown) => un
   );
 }
 
-function checkStandard(given: StandardSchemaV1, details: unknown, name: string): unknown {
+function checkStandard(given: StandardSchema, details: unknown, name: string): unknown {
   const result = given["~standard"].validate(details);
   if (result instanceof Promise) {
     result.catch(() => {});
@@ -127,7 +148,7 @@ function checkJsonSchema(
 }
 
 /** RFC 6901. */
-function pointerOf(path: readonly (PropertyKey | StandardSchemaV1.PathSegment)[]): string {
+function pointerOf(path: NonNullable<StandardIssue["path"]>): string {
   const keys = path.map((part) => String(typeof part === "object" ? part.key : part));
   return keys.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }

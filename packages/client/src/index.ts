@@ -15,14 +15,8 @@ export {
 } from "./alarm.ts";
 export type { BlobDescription } from "./blobs.ts";
 export type { CheckpointClaim, Cosigner } from "./checkpoint-claim.ts";
-export {
-  CairnClient,
-  type ClientStatus,
-  type DurableLogOptions,
-  type LogOptions,
-  type SpooledLogOptions,
-  type SpooledPlace,
-} from "./client.ts";
+export { CairnClient, type ClientStatus } from "./client.ts";
+export type { As, DurableLogOptions, SpooledLogOptions, SpooledPlace } from "./log-options.ts";
 export type { CairnClientOptions } from "./client-options.ts";
 export type { ClientMemory } from "./client-memory.ts";
 export {
@@ -39,6 +33,7 @@ export {
   type EventSchema,
   type JsonSchemaFault,
   type JsonSchemaValidator,
+  type StandardSchema,
 } from "./define-event.ts";
 export type { EventInput } from "./event-input.ts";
 export type { FailureReport, OnError } from "./failure-report.ts";

@@ -1,5 +1,5 @@
 /**
- * Goal: the snippets of docs/sdk.md run as they stand, and the defaults that it names are those of
+ * Goal: the snippets of docs/sdk.md and docs/spool.md run as they stand, and the defaults that it names are those of
  * the code.
  *
  * Method: each snippet in a process of its own, with the scripted log's address, key and policy in
@@ -17,23 +17,26 @@ import { policyOf, witnesses } from "./watched-client.testing.ts";
 
 const run = promisify(execFile);
 const doc = await readFile(new URL("../../../docs/sdk.md", import.meta.url), "utf8");
-const snippets = [...doc.matchAll(/```ts\n([^]*?)```/g)].map((match) => match[1]!);
+const spoolDoc = await readFile(new URL("../../../docs/spool.md", import.meta.url), "utf8");
+const snippets = [...(doc + spoolDoc).matchAll(/```ts\n([^]*?)```/g)].map((match) => match[1]!);
 
 test("the snippets run", async () => {
-  assert.equal(snippets.length, 6);
+  assert.equal(snippets.length, 10);
   const log = await ScriptedLog.open();
   log.cosigners = witnesses;
   const cwd = await mkdtemp(join(tmpdir(), "cairn-sdk-doc-"));
   const sdk = new URL("./index.ts", import.meta.url).href;
+  const spool = new URL("../../spool/src/index.ts", import.meta.url).href;
   try {
     const runSnippet = async (snippet: string): Promise<void> => {
       const script = snippet
         .replace("cairnlog/client", sdk)
+        .replace("cairnlog/spool", spool)
         .replace("http://127.0.0.1:8080", log.url)
         .replace(/"example.com\/log42[^"]*"/, JSON.stringify(log.vkey))
         .replace('await readFile("main.policy", "utf8")', JSON.stringify(policyOf(log)))
         .replaceAll("…", "k");
-      const args = ["--input-type=module", "-e", script];
+      const args = ["--input-type=module-typescript", "-e", script];
       const { stderr } = await run(process.execPath, args, { cwd });
       assert.equal(stderr, "", snippet);
     };
@@ -41,8 +44,8 @@ test("the snippets run", async () => {
     const [first, ...others] = snippets;
     await runSnippet(first!);
     await Promise.all(others.map(runSnippet));
-    assert.equal(log.entries.length, 4);
-    assert.deepEqual(await readdir(cwd), ["cairn.memory"]);
+    assert.equal(log.entries.length, 10);
+    assert.deepEqual((await readdir(cwd)).sort(), ["cairn-spool", "cairn.memory"]);
   } finally {
     await log.close();
     await rm(cwd, { recursive: true });

@@ -50,6 +50,7 @@ export class SpoolSender implements Outlet {
   #recorded = 0;
   #rejected = 0;
   #isClosed = false;
+  #crowded: CairnError | undefined;
   /** Set while closing: the log does not answer, and nobody waits for that. */
   #giveUp: (() => void) | undefined;
 
@@ -165,9 +166,12 @@ export class SpoolSender implements Outlet {
 
   /** More promises wait than are kept. This one ends as soon as it can be said how. */
   #endUnawaited(event: PendingEvent, number: number): void {
+    // One error for all: making one, with its stack, costs more than all the rest of `log`.
     const why = `${this.#options.awaitedMax} promises wait for receipts already`;
+    this.#crowded ??= staysSpooled(this.#own.id, undefined, why);
+    const crowded = this.#crowded;
     this.#own.spooled(number).then(
-      () => event.reject(staysSpooled(this.#own.id, number, why)),
+      () => event.reject(crowded),
       (error: unknown) => this.reject(event, error as CairnError),
     );
   }
@@ -264,10 +268,11 @@ export class SpoolSender implements Outlet {
 }
 
 /** How a promise ends whose event goes on without it. */
-function staysSpooled(stream: string, number: number, why: string): CairnError {
+function staysSpooled(stream: string, number: number | undefined, why: string): CairnError {
+  const as = number === undefined ? "" : ` as number ${number}`;
   return new CairnError(
     "unavailable",
-    `no receipt yet: ${why}. The event is in the spool as number ${number} of ${stream} and will ` +
+    `no receipt yet: ${why}. The event is in the spool${as}, in the stream ${stream}, and will ` +
       "be sent; its receipt goes to `onReceipt`",
   );
 }

@@ -7,7 +7,7 @@ import { CairnError, isCairnError } from "@cairnlog/core";
 import { backoffMs } from "./backoff.ts";
 import type { RecordedResult } from "./batch-answer.ts";
 import type { CheckpointClaim } from "./checkpoint-claim.ts";
-import { Delivery, type DeliveryOptions } from "./delivery.ts";
+import { Delivery, type DeliveryOptions, type Recipient } from "./delivery.ts";
 import type { SpooledEvent, SpoolStream } from "./spool.ts";
 import type { Transport } from "./transport.ts";
 import type { Trust } from "./trust.ts";
@@ -46,9 +46,15 @@ export class StreamSender {
     this.#stream = stream;
     this.#recipient = recipient;
     this.#sent = stream.releasedNumber;
-    const { recorded, refused } = recipient;
-    const failed = <E>(events: E, error: CairnError): E => (recipient.failed(error), events);
-    const settling = { isPatient: true, recorded, refused, failed };
+    const settling: Recipient<SpooledLine> = {
+      isPatient: true,
+      recorded: (event, result, claim) => recipient.recorded(event, result, claim),
+      refused: (event, error) => recipient.refused(event, error),
+      failed(events, error) {
+        recipient.failed(error);
+        return events;
+      },
+    };
     this.#delivery = new Delivery(options, settling, transport, trust);
   }
 

@@ -67,9 +67,7 @@ export function actorOfCertificate(socket: object): Actor | undefined {
   if (peer.authorized !== true || peer.getPeerCertificate === undefined) return undefined;
   const { subject, issuer, subjectaltname, serialNumber, fingerprint256 } =
     peer.getPeerCertificate();
-  // Node quotes a name that holds a comma or a quote; no URI needs to.
-  const uri = /(?:^|, )URI:([^",\s]+)/.exec(subjectaltname ?? "")?.[1];
-  const id = uri ?? oneOf(subject?.CN);
+  const id = uriOf(subjectaltname ?? "") ?? oneOf(subject?.CN);
   if (id === undefined) return undefined;
   const certificate = defined({
     issuer: oneOf(issuer?.CN),
@@ -105,6 +103,19 @@ export function actorOfSession(user: Actor, sessionId: string): Actor {
     .update(utf8(`cairn/session/v1\0${sessionId}`))
     .digest("hex");
   return { type: "user", ...user, session: digest.slice(0, 32) };
+}
+
+/**
+ * The first URI in Node's text of a certificate's alternative names, as `DNS:a, URI:spiffe://b/c`.
+ * A name that holds a comma or a quote is quoted as in JSON: it must not pass for two.
+ */
+function uriOf(names: string): string | undefined {
+  const name = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
+  for (let found = name.exec(names); found !== null; found = name.exec(names)) {
+    const [, kind, value] = found;
+    if (kind === "URI" && value !== "" && !value!.startsWith('"')) return value;
+  }
+  return undefined;
 }
 
 function oneOf(value: string | readonly string[] | undefined): string | undefined {

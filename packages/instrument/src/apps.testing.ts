@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Readable } from "node:stream";
+import { Readable, type Duplex } from "node:stream";
 import { serve } from "@hono/node-server";
 import express, { type NextFunction, type Request, type Response } from "express";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
@@ -29,7 +29,10 @@ export interface App {
   close(): Promise<void>;
 }
 
-export interface AppOptions extends Omit<MiddlewareOptions<never>, "actor" | "required" | "skip"> {
+export interface AppOptions extends Pick<
+  MiddlewareOptions<unknown>,
+  "service" | "request" | "response" | "details" | "trace"
+> {
   /** What is recorded within a handler. */
   readonly client: CairnClient;
   /** Where the middleware records. */
@@ -97,7 +100,7 @@ export const startExpress: StartApp = async (options) => {
     throw new Error("s3cr3t");
   });
   app.use("/api", mounted);
-  const required = cairnExpress<Own>(recorder, { ...ours, required: true, requiredTimeoutMs: 500 });
+  const required = cairnExpress<Own>(recorder, { ...ours, required: true, requiredTimeoutMs: 250 });
   app.post("/transfer", required, async (_, response) => {
     handled.push("transfer");
     await note(client, "transfer");
@@ -119,7 +122,7 @@ export const startFastify: StartApp = async (options) => {
     actor: (request: Own) => actorOf(request.user, isActorBroken),
     skip: (request: Own) => request.url === "/health",
     required: (request: Own) => request.routeOptions.url === "/transfer",
-    requiredTimeoutMs: 500,
+    requiredTimeoutMs: 250,
   });
   await app.register(plugin);
   app.addHook("onRequest", (request: Own, reply, done) => {
@@ -189,7 +192,7 @@ export function honoApp(options: AppOptions, handled: string[]) {
     if (user === "nobody") return c.body(null, 401);
     c.set("user", user);
     handled.push(c.req.path);
-    await next();
+    return await next();
   });
   app.get("/health", (c) => c.text("ok"));
   app.get("/orders/:id", async (c) => {
@@ -216,7 +219,7 @@ export function honoApp(options: AppOptions, handled: string[]) {
     throw new Error("s3cr3t");
   });
   app.route("/api", mounted);
-  const required = cairnHono(recorder, { ...ours, required: true, requiredTimeoutMs: 500 });
+  const required = cairnHono(recorder, { ...ours, required: true, requiredTimeoutMs: 250 });
   app.post("/transfer", required, async (c) => {
     handled.push("transfer");
     await note(client, "transfer");
@@ -230,7 +233,9 @@ async function listening(server: Server, handled: string[], recorder: CairnClien
   cairnUpgrades(recorder, server, {
     actor: (request: IncomingMessage) => actorOf(request.headers["x-user"], false),
   });
+  const upgraded: Duplex[] = [];
   server.on("upgrade", (request, socket) => {
+    upgraded.push(socket);
     if (request.url === "/refused") return void socket.end("HTTP/1.1 403 Forbidden\r\n\r\n");
     socket.write(
       "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
@@ -244,6 +249,7 @@ async function listening(server: Server, handled: string[], recorder: CairnClien
   const { port } = server.address() as AddressInfo;
   const close = async (): Promise<void> => {
     server.closeAllConnections();
+    for (const socket of upgraded) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   };
   return { url: `http://127.0.0.1:${port}`, server, handled, close };

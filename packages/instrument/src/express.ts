@@ -71,7 +71,7 @@ function open<Request extends ExpressRequest>(
 
 function viewOf<Request extends ExpressRequest>(request: Request): RequestView<Request> {
   const { ip = request.socket.remoteAddress } = request as { ip?: string | undefined };
-  const route = watchRoute(request);
+  const route = watchRoute(request as Routed);
   return {
     request,
     method: request.method,
@@ -90,25 +90,40 @@ function viewOf<Request extends ExpressRequest>(request: Request): RequestView<R
   };
 }
 
+interface Routed {
+  route?: { readonly path?: string | RegExp | readonly (string | RegExp)[] };
+  baseUrl?: string;
+  [seen]?: { readonly route: Routed["route"]; readonly pattern: string | undefined };
+}
+
+const seen = Symbol("cairn.route");
+const watched = new WeakSet<object>();
+
 /**
  * A router sets `route` while `baseUrl` is where it is mounted; after an error was passed on,
- * `baseUrl` is that of the application again. So it is looked at when `route` is set.
+ * `baseUrl` is that of the application again. So it is looked at when `route` is set: by an accessor
+ * on the prototype that an Express application makes for its requests.
  */
-function watchRoute(request: object): () => string | undefined {
-  let route: unknown;
-  let pattern: string | undefined;
-  Object.defineProperty(request, "route", {
-    configurable: true,
-    enumerable: true,
-    get: () => route,
-    set(given: unknown) {
-      route = given;
-      const path = (given as { path?: unknown } | undefined)?.path;
-      const { baseUrl = "" } = request as { baseUrl?: string };
-      pattern = path === undefined ? undefined : baseUrl + String(path);
-    },
-  });
-  return () => pattern;
+function watchRoute(request: Routed): () => string | undefined {
+  const prototype = Object.getPrototypeOf(request) as object;
+  const isExpress = Object.hasOwn(prototype, "app");
+  if (isExpress && !watched.has(prototype)) {
+    watched.add(prototype);
+    Object.defineProperty(prototype, "route", {
+      configurable: true,
+      get(this: Routed) {
+        return this[seen]?.route;
+      },
+      set(this: Routed, route: Routed["route"]) {
+        this[seen] = { route, pattern: patternOf(route, this.baseUrl) };
+      },
+    });
+  }
+  return () => (isExpress ? request[seen]?.pattern : patternOf(request.route, request.baseUrl));
+}
+
+function patternOf(route: Routed["route"], baseUrl = ""): string | undefined {
+  return route?.path === undefined ? undefined : baseUrl + String(route.path);
 }
 
 /** What is given to `response.json`. */

@@ -9,7 +9,7 @@ import { currentContext, withContext } from "@cairnlog/client";
 import { onceAnswered, type NodeResponse } from "./node-answer.ts";
 import type { Recorder } from "./recorder.ts";
 import { settingsOf, type MiddlewareOptions, type MiddlewareSettings } from "./request-options.ts";
-import { notRecorded, RequestRecord } from "./request-record.ts";
+import { notRecorded, RequestRecord, type Answer } from "./request-record.ts";
 
 /** What is used of Fastify's request. */
 export interface FastifyRequestLike {
@@ -28,6 +28,7 @@ export interface FastifyReplyLike {
   readonly raw: NodeResponse;
   readonly sent: boolean;
   header(name: string, value: string): unknown;
+  getHeader(name: string): unknown;
   code(status: number): unknown;
   type(name: string): unknown;
   send(body: string): unknown;
@@ -97,9 +98,10 @@ function addHooks<Request extends FastifyRequestLike>(
     if (settings.traceHeader !== undefined) {
       reply.header(settings.traceHeader, own.record.traceparent);
     }
-    onceAnswered(reply.raw, (end) => {
-      own.record.end({ ...end, body: own.answer, error: own.error });
-    });
+    const end = (answer: Answer): void => {
+      own.record.end({ ...answer, body: own.answer, error: own.error });
+    };
+    onceAnswered(reply.raw, end, (name) => reply.getHeader(name));
     withContext(own.record.context, done);
   });
   app.addHook("preValidation", (request, _, done) => {
@@ -131,17 +133,16 @@ function addRequired<Request extends FastifyRequestLike>(
   app.addHook("preHandler", (request, reply, done) => {
     const record = open.get(request)?.record;
     if (record === undefined || settings.isRequired?.(request) !== true) return done();
-    record.start().then(
-      () => done(),
-      () => {
-        const { status, type, retryAfterS, body } = notRecorded;
-        if (reply.sent) return;
-        reply.code(status);
-        reply.type(type);
-        reply.header("retry-after", retryAfterS);
-        reply.send(body);
-      },
-    );
+    const refuse = (): void => {
+      const { status, type, retryAfterS, body } = notRecorded;
+      if (reply.sent) return;
+      reply.code(status);
+      reply.type(type);
+      reply.header("retry-after", retryAfterS);
+      reply.send(body);
+    };
+    const go = (): void => done();
+    record.start().then(go, refuse);
   });
 }
 

@@ -69,6 +69,7 @@ export function cairnHono<Context extends HonoContextLike = HonoContextLike>(
 /** What is known once the handler has answered. */
 interface Late {
   requestBody?: unknown;
+  headers?: Headers;
   body?: unknown;
   error?: unknown;
 }
@@ -89,7 +90,8 @@ async function handle<Context extends HonoContextLike>(
   const end = (answer: Answer): void => {
     record.end({ ...answer, body: late.body, error: late.error });
   };
-  if (outgoing !== undefined) onceAnswered(outgoing, end);
+  const header = (name: string): unknown => late.headers?.get(name) ?? undefined;
+  if (outgoing !== undefined) onceAnswered(outgoing, end, header);
   if (isRequired && !(await isStarted(record, settings))) {
     const refused = refusal();
     if (outgoing === undefined) end({ status: refused.status });
@@ -109,7 +111,8 @@ async function handle<Context extends HonoContextLike>(
   }
   if (settings.readsAnswer) late.body = await jsonOf(context.res);
   const { status, headers } = context.res;
-  if (outgoing === undefined) end({ status, header: (name) => headers.get(name) ?? undefined });
+  late.headers = headers;
+  if (outgoing === undefined) end({ status, header });
 }
 
 async function isStarted<Context>(
@@ -146,7 +149,7 @@ function viewOf<Context extends HonoContextLike>(context: Context, late: Late) {
 }
 
 function bindingsOf(context: HonoContextLike): NodeBindings {
-  return (context.env ?? {}) as NodeBindings;
+  return context.env ?? {};
 }
 
 /** What a handler has read is kept by Hono; what none has read is not read for the log's sake. */

@@ -47,7 +47,7 @@ export function cairnKysely<Dialect extends KyselyDialect>(
 }
 
 function hookDriver(driver: ReturnType<KyselyDialect["createDriver"]>, log: QueryLog): object {
-  const own = driver as { acquireConnection(...given: unknown[]): Promise<object> };
+  const own: { acquireConnection(...given: unknown[]): Promise<object> } = driver;
   const acquire = own.acquireConnection.bind(driver);
   own.acquireConnection = async (...given) => {
     const connection = await acquire(...given);

@@ -13,14 +13,18 @@ export interface NodeResponse {
   once(event: "close", listener: () => void): unknown;
 }
 
-/** Calls back when it is over. */
-export function onceAnswered(response: NodeResponse, then: (answer: Answer) => void): void {
+/** Calls back when it is over. What was given to `writeHead` alone, only the framework knows. */
+export function onceAnswered(
+  response: NodeResponse,
+  then: (answer: Answer) => void,
+  header: (name: string) => unknown = (name) => response.getHeader(name),
+): void {
   response.once("close", () => {
     const isAborted = !response.writableFinished;
     then({
       status: response.headersSent ? response.statusCode : undefined,
       isAborted,
-      header: (name) => response.getHeader(name),
+      header,
     });
   });
 }

@@ -64,8 +64,8 @@ export function cairnPg<Target extends PgClient | PgPool>(
   options: PgOptions = {},
 ): Target {
   const log = new QueryLog(client, options);
-  if ("idleCount" in target) hookPool(target as PgPool, log, options);
-  else hookClient(target as unknown as Known, log, options);
+  if ("idleCount" in target) hookPool(target, log, options);
+  else hookClient(target, log, options);
   return target;
 }
 
@@ -215,18 +215,20 @@ function watched(
     isOver = true;
     end(error, { rowCount });
   };
-  const { handleCommandComplete, handleReadyForQuery, handleError } = submittable;
-  submittable.handleCommandComplete = function (message, ...rest) {
+  const complete = submittable.handleCommandComplete?.bind(submittable);
+  const ready = submittable.handleReadyForQuery?.bind(submittable);
+  const fail = submittable.handleError?.bind(submittable);
+  submittable.handleCommandComplete = (message, ...rest) => {
     rowCount = rowsOf(message.text) ?? rowCount;
-    return handleCommandComplete?.call(this, message, ...rest);
+    return complete?.(message, ...rest);
   };
-  submittable.handleReadyForQuery = function (...rest) {
+  submittable.handleReadyForQuery = (...rest) => {
     finish();
-    return handleReadyForQuery?.apply(this, rest);
+    return ready?.(...rest);
   };
-  submittable.handleError = function (error, ...rest) {
+  submittable.handleError = (error, ...rest) => {
     finish(error);
-    return handleError?.call(this, error, ...rest);
+    return fail?.(error, ...rest);
   };
   return given;
 }

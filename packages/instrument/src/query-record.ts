@@ -137,7 +137,9 @@ export class QueryLog {
     connection.transaction = undefined;
     enter(() =>
       handOver(this.#client, {
-        ...{ type: "database.disconnected", action: "DISCONNECT", ...this.#actor(connection) },
+        type: "database.disconnected",
+        action: "DISCONNECT",
+        ...this.#actor(connection),
         targets: this.#targets(connection, undefined),
         // It was rolled back, unless a COMMIT had been sent: that entry says what is known of it.
         outcome: "unknown",
@@ -162,8 +164,11 @@ export class QueryLog {
   ): void {
     if (this.#options.skip?.(statement) === true) return;
     handOver(this.#client, {
-      ...{ type: "database.query", action: statement.action, ...this.#actor(connection) },
-      ...{ targets: this.#targets(connection, statement), ...rest },
+      type: "database.query",
+      action: statement.action,
+      ...this.#actor(connection),
+      targets: this.#targets(connection, statement),
+      ...rest,
     });
   }
 

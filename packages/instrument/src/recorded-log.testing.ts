@@ -15,14 +15,14 @@ export interface RecordedEvent extends EventInput {
 
 export class RecordedLog {
   readonly client: CairnClient;
+  readonly url: string;
   /** What was not recorded. */
   readonly errors: unknown[] = [];
-  readonly #url: string;
   readonly #close: () => Promise<void>;
   #read = 1;
 
   private constructor(url: string, close: () => Promise<void>) {
-    this.#url = url;
+    this.url = url;
     this.#close = close;
     this.client = this.connect();
   }
@@ -47,7 +47,7 @@ export class RecordedLog {
 
   connect(options: Partial<CairnClientOptions> = {}): CairnClient {
     const onError = (error: unknown): void => void this.errors.push(error);
-    return new CairnClient({ url: this.#url, key: "k", onError, ...options });
+    return new CairnClient({ url: this.url, key: "k", onError, ...options });
   }
 
   /** What was recorded since this was called last. */
@@ -55,7 +55,7 @@ export class RecordedLog {
     await this.client.flush();
     const events: RecordedEvent[] = [];
     for await (const { seq, event } of this.client.entries({ from: this.#read })) {
-      events.push(event as unknown as RecordedEvent);
+      events.push(JSON.parse(event) as RecordedEvent);
       this.#read = seq + 1;
     }
     return events;

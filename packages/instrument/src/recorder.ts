@@ -3,7 +3,7 @@
  * log refuses because of what is in it, as an application's own details that are too large, is
  * recorded again without them: that something happened is never lost for what was said about it.
  */
-import { CairnError, isCairnError } from "@cairnlog/core";
+import { isCairnError, type CairnError } from "@cairnlog/core";
 import type { EventInput } from "@cairnlog/client";
 
 /** A `CairnClient` is one. */

@@ -170,7 +170,7 @@ export class RequestRecord<Request> {
   }
 
   /** `actor` never throws into the application: an event of someone unknown tells of it. */
-  #actor(): { readonly actor: Actor; readonly fault?: unknown } {
+  #actor(): { readonly actor: Actor; readonly fault?: Error } {
     const { ip, request } = this.#view;
     const around = ip === undefined ? {} : { ip };
     try {
@@ -181,8 +181,9 @@ export class RequestRecord<Request> {
       }
       const id = boundedText(given.id, plainText.test(given.id) ? idMax : idMax / 6);
       return { actor: { ...around, ...given, id } };
-    } catch (fault) {
-      return { actor: { id: "unknown", type: "unknown", ...around }, fault: fault ?? "nothing" };
+    } catch (error) {
+      const fault = error instanceof Error ? error : new TypeError("`actor` threw no Error");
+      return { actor: { id: "unknown", type: "unknown", ...around }, fault };
     }
   }
 

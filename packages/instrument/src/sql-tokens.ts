@@ -60,7 +60,10 @@ function afterComment(sql: string, at: number, isMySql: boolean): number {
 
 function tokenAt(sql: string, at: number, isMySql: boolean): SqlToken {
   const make = (kind: SqlTokenKind, to: number, text = sql.slice(at, to)): SqlToken => ({
-    ...{ kind, text, from: at, to },
+    kind,
+    text,
+    from: at,
+    to,
   });
   const char = sql[at]!;
   // E'…', B'…', X'…', N'…' and U&'…': the letter belongs to the value.

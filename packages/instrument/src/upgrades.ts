@@ -18,6 +18,7 @@ export interface UpgradeRequest {
 /** What is used of the socket. */
 interface UpgradeSocket {
   write(...given: unknown[]): boolean;
+  end(...given: unknown[]): unknown;
   once(event: "close", listener: () => void): unknown;
 }
 
@@ -49,23 +50,36 @@ export function cairnUpgrades<Request extends UpgradeRequest = UpgradeRequest>(
       const { actor, trace } = record.context;
       const durationMs = Math.round(performance.now() - sinceMs);
       handOver(client, {
-        ...{ type: "api.closed", action: "close", outcome: outcomeOf(status, false) },
-        ...{ actor, trace, targets: record.targets, details: { upgrade, durationMs } },
+        type: "api.closed",
+        action: "close",
+        actor,
+        targets: record.targets,
+        outcome: outcomeOf(status, false),
+        trace,
+        details: { upgrade, durationMs },
       });
     });
   });
 }
 
-/** The status line is the beginning of the first thing that is written. */
+/** The status line is the beginning of the first thing that is written, be it the last as well. */
 function watchStatus(socket: UpgradeSocket, found: (status: number | undefined) => void): void {
-  const { write } = socket;
-  socket.write = function (this: unknown, ...given: unknown[]): boolean {
+  const write = socket.write.bind(socket);
+  const end = socket.end.bind(socket);
+  const look = (first: unknown): void => {
     socket.write = write;
-    const [first] = given;
+    socket.end = end;
     const text = typeof first === "string" ? first.slice(0, 32) : latin1(first);
     const digits = /^HTTP\/1\.1 (\d{3})(?: |\r\n)/.exec(text)?.[1];
     found(digits === undefined ? undefined : statusOf(digits));
-    return write.apply(this, given as never);
+  };
+  socket.write = (...given) => {
+    look(given[0]);
+    return write(...given);
+  };
+  socket.end = (...given) => {
+    look(given[0]);
+    return end(...given);
   };
 }
 

@@ -6,6 +6,7 @@
  * (the log recognises it by its ids), and read on from there. What is sent never depends on when it is sent.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseBase64 } from "@cairnlog/core";
 import { eventFrom, type CapturedEvent } from "@cairnlog/capture";
 import { readLogFolder, type LogPosition } from "./log-folder.ts";
 import {
@@ -26,7 +27,7 @@ export interface LogCaptureOptions extends Partial<TransactionRules> {
   /** Ends when all lines that are there are read, instead of waiting for more. */
   readonly isOnce?: boolean;
   readonly pollMs?: number;
-  now?(): number;
+  readonly now?: () => number;
 }
 
 interface LogCaptureState {
@@ -119,7 +120,7 @@ function restored({ event, blobs = [] }: SavedEvent): CapturedEvent {
   return {
     event,
     blobs: blobs.map(({ base64, mediaType, role }) => ({
-      bytes: Buffer.from(base64, "base64"),
+      bytes: parseBase64(base64),
       mediaType,
       role,
     })),

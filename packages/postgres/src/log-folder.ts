@@ -9,7 +9,7 @@
  * server was killed while it wrote.
  */
 import { createHash } from "node:crypto";
-import { open, readdir, stat, type FileHandle } from "node:fs/promises";
+import { open, readdir, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { logTextOf, type LogText } from "./log-line.ts";
 
@@ -47,12 +47,14 @@ const packedName = /\.(?:gz|bz2|xz|zst|lz4|tmp)$/;
 
 /** The next lines of the folder: at most about a mebibyte of one file. */
 export async function readLogFolder(folder: string, position: LogPosition): Promise<LogPiece> {
-  const files = await logFiles(folder, position);
+  const files = await logFiles(folder);
   const kept = Object.fromEntries(
     files.flatMap((file) => {
       const known = position[file.key];
       if (known === undefined) return [];
-      return [[file.key, { offset: known.offset, size: file.size, name: file.name }]];
+      // One that was cut short begins again: what the log has of it, it recognises.
+      const offset = known.offset > file.size ? 0 : known.offset;
+      return [[file.key, { offset, size: file.size, name: file.name }]];
     }),
   );
   const lost = Object.entries(position)
@@ -71,7 +73,7 @@ export async function readLogFolder(folder: string, position: LogPosition): Prom
 }
 
 /** Oldest first. A file whose first line is not whole yet is not there yet, unless a newer one is. */
-async function logFiles(folder: string, position: LogPosition): Promise<LogFile[]> {
+async function logFiles(folder: string): Promise<LogFile[]> {
   const names = (await readdir(folder)).filter(
     (name) => logFileName.test(name) && !packedName.test(name),
   );
@@ -93,7 +95,8 @@ async function logFiles(folder: string, position: LogPosition): Promise<LogFile[
       await file.close();
     }
   }
-  found.sort((a, b) => a.mtimeMs - b.mtimeMs || (a.name < b.name ? -1 : 1));
+  // Where both were written in the same tick of the file system, their first lines tell: they begin with their time.
+  found.sort((a, b) => a.mtimeMs - b.mtimeMs || Buffer.compare(a.first, b.first));
   const files = new Map<string, LogFile>();
   for (const [i, { name, size, mtimeMs, first }] of found.entries()) {
     const end = first.indexOf(newline);
@@ -104,8 +107,7 @@ async function logFiles(folder: string, position: LogPosition): Promise<LogFile[
     const longer = files.get(key);
     if (longer === undefined || longer.size < size) files.set(key, { key, name, size, mtimeMs });
   }
-  // What was cut short under the same first line begins again.
-  return [...files.values()].filter(({ key, size }) => (position[key]?.offset ?? 0) <= size);
+  return [...files.values()];
 }
 
 async function readPiece(
@@ -147,9 +149,4 @@ function linesOf(bytes: Buffer): LogText[] {
     start = end + 1;
   }
   return lines;
-}
-
-/** "not_found" where it is no folder that can be read. */
-export async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }

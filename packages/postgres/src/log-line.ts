@@ -1,5 +1,5 @@
 /** A line of a log file as it lies there, and as it is read. Kept as text, so that it survives in a state file. */
-import { CairnError, isCairnError } from "@cairnlog/core";
+import { CairnError, isCairnError, parseBase64, utf8 } from "@cairnlog/core";
 import {
   isObject,
   parseForeignText,
@@ -49,6 +49,6 @@ export function readLogText(source: LogText): ReadLine {
   }
   const line = readPostgresLogLine(record);
   if (!isAltered) return { line, blobs: [] };
-  const bytes = base64 === undefined ? Buffer.from(text) : Buffer.from(base64, "base64");
+  const bytes = base64 === undefined ? utf8(text) : parseBase64(base64);
   return { line, blobs: [{ bytes, mediaType: "application/json", role: "original" }] };
 }

@@ -13,17 +13,30 @@
  * The state is plain JSON: it lies in a file between two runs. There is no clock here; times are arguments.
  */
 import {
-  eventFrom,
   postgresLogEvent,
-  textAt,
   transactionId,
   transactionStepOf,
   type CapturedEvent,
   type PostgresLogLine,
   type TransactionEnd,
 } from "@cairnlog/capture";
-import type { CairnEvent } from "@cairnlog/core";
+import { parseDecimal } from "@cairnlog/core";
 import { readLogText, type LogText } from "./log-line.ts";
+import {
+  addDuration,
+  closing,
+  endOf,
+  gap,
+  isFatal,
+  isHeld,
+  lineCount,
+  markFailed,
+  recover,
+  stateOf,
+  undo,
+  type Ending,
+  type Transaction,
+} from "./log-transaction.ts";
 
 export interface TransactionRules {
   /** What the operator calls the server. */
@@ -39,34 +52,11 @@ export interface TransactionRules {
   readonly isControlLogged: boolean;
 }
 
-/** One line of a transaction. Without `held` it has left already. */
-interface Line {
-  readonly id: string;
-  held?: LogText;
-  readonly isAudit: boolean;
-  mark?: NonNullable<TransactionEnd["statement"]>;
-  durationMs?: string;
-}
-
-interface Transaction {
-  readonly vxid: string;
-  /** By the reader's clock. */
-  readonly sinceMs: number;
-  hasBegun: boolean;
-  ended?: "commit" | "rollback" | "prepare";
-  isAborted: boolean;
-  /** It may have ended, or begun, in a way that the log does not show. */
-  isDoubtful: boolean;
-  readonly savepoints: { readonly name: string; readonly at: number }[];
-  lines: Line[];
-  /** Lines that left before the end was known and are not in `lines` any more. */
-  forgotten: number;
-  readonly head: Pick<CairnEvent, "actor" | "targets">;
-}
-
 interface Session {
   /** We have not seen its beginning, nor yet the end of the transaction that it was in. */
   isJoined: boolean;
+  /** The number of its last line. */
+  last?: number;
   /** The statement that may end transactions by itself: CALL or DO. */
   procedure?: string;
   transaction?: Transaction;
@@ -74,8 +64,6 @@ interface Session {
 
 export type TransactionsState = Readonly<Record<string, Session>>;
 
-/** Ids that a closing event names; it counts the others. */
-const namedMax = 500;
 const linesMax = 10_000;
 const sessionsMax = 20_000;
 const serverStarted =
@@ -115,6 +103,7 @@ export class LogTransactions {
     if (line.id === undefined) return [{ event: postgresLogEvent(line, name), blobs }];
     const out: CapturedEvent[] = serverStarted.test(line.message) ? this.#settleAll(line) : [];
     const session = this.#sessionOf(line);
+    out.push(...this.#findGap(session, line));
     const before = session.transaction;
     if (line.kind === "duration") addDuration(before, line);
     if (before !== undefined && before.vxid !== line.transaction) {
@@ -154,6 +143,18 @@ export class LogTransactions {
     const session: Session = { isJoined: line.number !== "1" };
     this.#sessions.set(line.session!, session);
     return session;
+  }
+
+  /** A session counts its lines. What is missing may have ended a transaction, or begun one. */
+  #findGap(session: Session, line: PostgresLogLine): CapturedEvent[] {
+    if (line.number === undefined || !/^[0-9]{1,15}$/.test(line.number)) return [];
+    const number = parseDecimal(line.number, "line_num");
+    const { last } = session;
+    session.last = number;
+    if (last === undefined || number === last + 1) return [];
+    session.isJoined = true;
+    if (session.transaction !== undefined) session.transaction.isDoubtful = true;
+    return number < last ? [] : [gap(line, last, number, this.#rules.name)];
   }
 
   #begin(session: Session, line: PostgresLogLine, nowMs: number): Transaction {
@@ -274,113 +275,4 @@ export class LogTransactions {
     }
     return out;
   }
-}
-
-type Ending = "left" | "disconnected" | "broken" | "crashed";
-
-function endOf(line: PostgresLogLine): Ending {
-  return line.kind === "connection/disconnection" ? "disconnected" : "left";
-}
-
-function stateOf(
-  { ended, isAborted, isDoubtful, hasBegun }: Transaction,
-  how: Ending,
-  isControlLogged: boolean,
-): TransactionEnd["state"] {
-  if (ended === "rollback") return "rolled back";
-  if (how === "broken" || how === "crashed") {
-    return ended === undefined && (hasBegun || isAborted) && !isDoubtful
-      ? "rolled back"
-      : "unknown";
-  }
-  if (isAborted) return isDoubtful && ended === undefined ? "unknown" : "rolled back";
-  if (ended === "commit") return "committed";
-  if (isDoubtful || ended === "prepare") return "unknown";
-  // It was left, so it ended; that nobody asked for a commit is known only where the session is over.
-  if (hasBegun) return how === "disconnected" ? "rolled back" : "unknown";
-  return isControlLogged ? "committed" : "unknown";
-}
-
-function isHeld(line: Line): boolean {
-  return line.held !== undefined;
-}
-
-function isFatal({ record, isError }: PostgresLogLine): boolean {
-  return isError && /^(?:FATAL|PANIC)$/.test(textAt(record, "error_severity") ?? "");
-}
-
-function lineCount({ lines, forgotten }: Transaction): number {
-  return lines.length + forgotten;
-}
-
-function addDuration(transaction: Transaction | undefined, line: PostgresLogLine): void {
-  const ps = textAt(line.record, "ps");
-  if (ps === "PARSE" || ps === "BIND") return;
-  const last = transaction?.lines.findLast(({ isAudit, held }) => isAudit && held !== undefined);
-  const text = /^duration: ([0-9.]+) ms$/.exec(line.message)?.[1];
-  if (last !== undefined && text !== undefined) last.durationMs ??= text;
-}
-
-/** The statement that an error quotes, where it is the last one audited with these words. */
-function markFailed({ lines }: Transaction, { statement }: PostgresLogLine): void {
-  let failed: string | undefined;
-  for (const line of lines.toReversed()) {
-    if (!line.isAudit || line.held === undefined) continue;
-    const { audit } = readLogText(line.held).line;
-    if (failed !== undefined && audit!.statementId !== failed) return;
-    if (audit!.statement !== statement) continue;
-    failed = audit!.statementId;
-    line.mark = "failed";
-  }
-}
-
-/** Back to a savepoint that was not named to us: surely not to one before the first, nor beyond the last. */
-function recover(transaction: Transaction): void {
-  transaction.isAborted = false;
-  const [first, last] = [transaction.savepoints[0], transaction.savepoints.at(-1)];
-  if (first === undefined || last === undefined) {
-    transaction.isDoubtful = true;
-    return;
-  }
-  undo(transaction, last.at, "undone");
-  undo(transaction, first.at, "perhaps undone");
-}
-
-function undo(transaction: Transaction, from: number, mark: "undone" | "perhaps undone"): void {
-  const { lines, forgotten } = transaction;
-  // SAVEPOINT itself stays.
-  for (const line of lines.slice(Math.max(0, from + 1 - forgotten))) {
-    if (line.isAudit) line.mark ??= mark;
-  }
-}
-
-function closing(
-  session: string,
-  { vxid, head, forgotten }: Transaction,
-  state: TransactionEnd["state"],
-  early: readonly Line[],
-  by: PostgresLogLine,
-): CapturedEvent {
-  const marked = (mark: Line["mark"]): string[] =>
-    early.filter((line) => line.mark === mark).map(({ id }) => id);
-  const actions = { committed: "COMMIT", "rolled back": "ROLLBACK", open: "end", unknown: "end" };
-  const outcomes = { committed: "success", "rolled back": "failure" } as const;
-  const event = eventFrom({
-    id: `${session}/${vxid}`,
-    type: "database.transaction",
-    time: textAt(by.record, "timestamp"),
-    actor: head.actor as { id: string },
-    targets: head.targets as [],
-    action: actions[state],
-    outcome: state === "committed" || state === "rolled back" ? outcomes[state] : "unknown",
-    details: {
-      transaction: { id: transactionId(session, vxid), state },
-      recordedWhileOpen: early.length + forgotten,
-      entries: early.slice(0, namedMax).map(({ id }) => id),
-      failed: marked("failed").slice(0, namedMax),
-      undone: marked("undone").slice(0, namedMax),
-      perhapsUndone: marked("perhaps undone").slice(0, namedMax),
-    },
-  });
-  return { event };
 }

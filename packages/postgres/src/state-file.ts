@@ -1,6 +1,6 @@
 /**
- * What a capture must remember from one run to the next, as one JSON file that is replaced whole: written aside, synced,
- * renamed, the folder synced. After a crash either the old one is there or the new one.
+ * What a capture must remember from one run to the next, as one JSON file that is replaced whole: written aside,
+ * synced, renamed, the folder synced. After a crash either the old one is there or the new one.
  */
 import { open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";

@@ -7,34 +7,77 @@
  * server is away for some of them. At the end a last process delivers what is left.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
 import { CairnClient, type LoggedReceipt } from "@cairnlog/client";
-import { withSeed, type SeededRandom } from "@cairnlog/testing";
+import { findProgram, missingProgram, withSeed, type SeededRandom } from "@cairnlog/testing";
+import { build } from "esbuild";
 import { FakeLog } from "./fake-log.testing.ts";
 import { openSpool } from "./index.ts";
 
 const app = fileURLToPath(new URL("./spool-app.testing.ts", import.meta.url));
-const kills = 8;
+
+const bundle = { bundle: true, platform: "node", format: "esm", target: "node20" } as const;
+
+interface Doomed {
+  /** Runs the application. */
+  readonly command: readonly [string, ...string[]];
+  readonly durability: "os" | "disk";
+  readonly kills: number;
+}
 
 for (const [seed, durability] of [
   [20_261_124, "os"],
   [20_261_125, "disk"],
 ] as const) {
-  test(`killed ${kills} times, ${durability} (seed ${seed})`, { timeout: 60_000 }, async () => {
-    await withSeed(seed, (random) => killAndDeliver(random, durability));
+  test(`killed 8 times, ${durability} (seed ${seed})`, { timeout: 60_000 }, async () => {
+    const doomed: Doomed = { command: [process.execPath, app], durability, kills: 8 };
+    await withSeed(seed, (random) => killAndDeliver(random, doomed));
   });
 }
 
-async function killAndDeliver(random: SeededRandom, durability: string): Promise<void> {
+const folders = (process.env.PATH ?? "").split(delimiter);
+const inPath = (name: string): string[] => folders.map((folder) => join(folder, name));
+const ours = realpathSync(process.execPath);
+/** The oldest Node that the SDK runs on, which is never the project's own. */
+const node20 = inPath("node").filter((path) => {
+  const isOther = existsSync(path) && realpathSync(path) !== ours;
+  return isOther && execFileSync(path, ["--version"], { encoding: "utf8" }).startsWith("v20.");
+});
+const runtimes: readonly [name: string, paths: string[], args: string[], how: string][] = [
+  ["Node 20", node20, [], "put a Node 20 on the PATH"],
+  ["Bun", inPath("bun"), ["run"], "npm install --global bun"],
+  ["Deno", inPath("deno"), ["run", "--allow-all"], "npm install --global deno"],
+];
+
+for (const [name, paths, args, how] of runtimes) {
+  const path = findProgram(paths);
+  const what = `${name} was not found (${how})`;
+  const skip = missingProgram(path, what, `the tests of the SDK on ${name}`);
+  test(`the same on ${name}, twice`, { skip, timeout: 60_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "cairn-runtime-"));
+    const outfile = join(folder, "app.mjs");
+    try {
+      await build({ ...bundle, entryPoints: [app], outfile });
+      const command: Doomed["command"] = [path!, ...args, outfile];
+      const doomed: Doomed = { command, durability: "os", kills: 2 };
+      await withSeed(20_261_126, (random) => killAndDeliver(random, doomed));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+async function killAndDeliver(random: SeededRandom, doomed: Doomed): Promise<void> {
+  const { command, durability, kills } = doomed;
   const folder = mkdtempSync(join(tmpdir(), "cairn-crash-"));
   const log = new FakeLog();
   const server = createServer((request, response) => {
@@ -61,8 +104,8 @@ async function killAndDeliver(random: SeededRandom, durability: string): Promise
     for (let i = 0; i < kills; i++) {
       log.isAway = random.chance(0.4);
       log.losesAnswers = random.chance(0.2);
-      const args = [app, folder, url, String(random.below(1e9)), durability];
-      await runAndKill(args, 1 + random.below(120), told, streams);
+      const args = [folder, url, String(random.below(1e9)), durability];
+      await runAndKill([...command, ...args], 1 + random.below(120), told, streams);
     }
     log.isAway = false;
     log.losesAnswers = false;
@@ -88,17 +131,18 @@ async function killAndDeliver(random: SeededRandom, durability: string): Promise
 
 /** Kills the child once it has said so many lines; it may be doing anything by then. */
 async function runAndKill(
-  args: readonly string[],
+  [program, ...args]: readonly [string, ...string[]],
   lines: number,
   told: Map<string, string>,
   streams: Set<string>,
 ): Promise<void> {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");
   let seen = 0;
   for await (const line of createInterface({ input: child.stdout })) {
     const [first = "", second = ""] = line.split(" ");
     if (first === "stream") streams.add(second);
+    else if (first === "refused") assert.equal(second, "overloaded");
     else if (/^[0-9A-Z]{26}$/.test(second)) {
       assert.equal(told.get(first) ?? second, second, `number ${first} was given twice`);
       told.set(first, second);

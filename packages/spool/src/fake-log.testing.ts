@@ -48,7 +48,7 @@ export class FakeLog {
   readonly fetch = async (url: string, init: RequestInit): Promise<Response> => {
     if (this.isAway) throw new TypeError("fetch failed");
     if (url.endsWith("/heartbeat")) {
-      this.heartbeats.push(String(init.body));
+      this.heartbeats.push(init.body as string);
       return new Response("{}", { status: this.heartbeatStatus });
     }
     this.requests++;

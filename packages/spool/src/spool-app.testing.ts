@@ -5,12 +5,16 @@
  *     node spool-app.testing.ts <folder> <url> <seed> os|disk
  */
 import { writeSync } from "node:fs";
-import { CairnClient } from "@cairnlog/client";
-import { SeededRandom } from "@cairnlog/testing";
+import { CairnClient, type CairnError } from "@cairnlog/client";
 import { openSpool } from "./index.ts";
 
 const [folder = "", url = "", seed = "1", durability = "os"] = process.argv.slice(2);
-const random = new SeededRandom(Number(seed));
+let state = 1 + (Number(seed) % 2_147_483_646);
+/** MINSTD: this file runs where nothing of the tests' tools does. */
+function below(limit: number): number {
+  state = (state * 48_271) % 2_147_483_647;
+  return state % limit;
+}
 const spool = await openSpool(folder, {
   durability: durability === "disk" ? "disk" : "os",
   // Small, so that segments come and go.
@@ -19,15 +23,17 @@ const spool = await openSpool(folder, {
 const client = new CairnClient({ url, spool, retryDelayMs: 5, onError() {} });
 writeSync(1, `stream ${spool.own.id}\n`);
 for (;;) {
-  const burst = 1 + random.below(40);
+  const burst = 1 + below(40);
   const told = Array.from({ length: burst }, () => {
-    const details = { filler: "x".repeat(random.below(2000)) };
+    const details = { filler: "x".repeat(below(2000)) };
     const event = { type: "api.called", actor: { id: "app" }, action: "GET", details };
     return client.log(event, { spooled: true }).then(
       ({ number, eventId }) => void writeSync(1, `${number} ${eventId}\n`),
       // The spool is full: the log is slower than this loop.
-      () => {},
+      ({ code }: CairnError) => void writeSync(1, `refused ${code}\n`),
     );
   });
   await Promise.all(told);
+  // A full spool answers at once; the sending must get its turn.
+  await new Promise((resolve) => setImmediate(resolve));
 }

@@ -207,9 +207,9 @@ test("two at a time have streams of their own; what one leaves behind another ta
   const adopted = await second.adopt();
   assert.equal(adopted?.id, first.own.id);
   assert.equal(await (await openSpool(folder)).adopt(), undefined, "one at a time");
-  assert.deepEqual(await numbersAfter(adopted!, 0), upTo(5));
-  adopted!.release(5);
-  await adopted!.close();
+  assert.deepEqual(await numbersAfter(adopted, 0), upTo(5));
+  adopted.release(5);
+  await adopted.close();
   assert.equal(await second.adopt(), undefined);
   await second.close();
 });

@@ -13,12 +13,15 @@ export class InFlight {
   readonly #source: string;
   readonly #budget: Budget;
   #count = 0;
+  readonly #onFailure: () => void;
   #failure: { readonly error: unknown } | undefined;
   /** Resolves when the last batch so far is durable, and those before it. */
   #last: Promise<void> = Promise.resolve();
   #onLess: (() => void) | undefined;
 
-  constructor(record: RecordEvents, source: string, budget: Budget) {
+  /** `onFailure` is called at once, for a sender that waits may not send anything more. */
+  constructor(record: RecordEvents, source: string, budget: Budget, onFailure: () => void) {
+    this.#onFailure = onFailure;
     this.#record = record;
     this.#source = source;
     this.#budget = budget;
@@ -46,6 +49,11 @@ export class InFlight {
     }
   }
 
+  /** What a batch failed with; undefined while all is well. */
+  get failure(): unknown {
+    return this.#failure?.error;
+  }
+
   /** Resolves when all are durable; throws what one of them failed with. */
   async settled(): Promise<void> {
     await this.#last;
@@ -61,7 +69,10 @@ export class InFlight {
     const [, outcome] = await Promise.allSettled([before, recorded]);
     this.#budget.give(byteLength);
     this.#count--;
-    if (outcome.status === "rejected") this.#failure ??= { error: outcome.reason };
+    if (outcome.status === "rejected" && this.#failure === undefined) {
+      this.#failure = { error: outcome.reason };
+      this.#onFailure();
+    }
     // What comes after a failure may be durable, but nobody is told: the sender sends all of it again.
     if (this.#failure === undefined) whenDurable();
     this.#onLess?.();

@@ -29,7 +29,9 @@ export class RelpSession implements Session {
     const { context, source, budget } = connection;
     this.#connection = connection;
     this.#frames = new RelpFrames(context.limits.messageBytesMax);
-    this.#inFlight = new InFlight(context.record, source, budget);
+    this.#inFlight = new InFlight(context.record, source, budget, () => {
+      connection.socket.destroy();
+    });
     this.ended = this.#run();
   }
 
@@ -68,7 +70,7 @@ export class RelpSession implements Session {
       await this.#inFlight.settled();
       await endGently(socket, context.clock, context.limits.drainMs);
     } catch (cause) {
-      this.#tell(cause);
+      this.#tell(this.#inFlight.failure ?? cause);
     } finally {
       handshake.cancel();
       this.#isOver = true;

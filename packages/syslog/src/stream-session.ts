@@ -19,7 +19,9 @@ export class StreamSession implements Session {
     const { context, source, budget } = connection;
     this.#connection = connection;
     this.#frames = new StreamFrames(context.limits.messageBytesMax);
-    this.#inFlight = new InFlight(context.record, source, budget);
+    this.#inFlight = new InFlight(context.record, source, budget, () => {
+      connection.socket.destroy();
+    });
     this.ended = this.#run();
   }
 
