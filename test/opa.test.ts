@@ -1,7 +1,7 @@
 /**
- * Goal: each decision that a real Open Policy Agent makes is in the log under the id that it gave to whoever asked, with
- * what it decided, without what its operator masked, and once, though the log was away when OPA first reported.
- * Method: OPA itself, with the configuration that `cairn sources add opa` prints, asked over HTTP on loopback. Skipped,
+ * Goal: each decision that a real Open Policy Agent makes is in the log under the id that it gave to whoever asked,
+ * with what it decided, without what its operator masked, and once, though its first report seemed to fail. Method:
+ * OPA itself, with the configuration that `cairn sources add opa` prints, asked over HTTP on loopback. Skipped,
  * loudly, where OPA is not there.
  */
 import assert from "node:assert/strict";

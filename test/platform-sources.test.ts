@@ -1,6 +1,6 @@
 /**
- * Goal: what a Kubernetes API server, Open Policy Agent and a pipeline with Terraform put on the wire is in the log when
- * they are told so, once, however often they send it; and what the docs say to configure is what the adapters take.
+ * Goal: what a Kubernetes API server, Open Policy Agent and a pipeline with Terraform put on the wire is in the log
+ * when they are told so, once, however often they send it; and what the docs say to configure is what adapters take.
  * Method: a real server with a real log on loopback, requests as these senders make them (paths, queries, gzip); the
  * fences of the docs against the texts that the code prints.
  */

@@ -55,6 +55,8 @@ export function maskedOutputs(outputs: Json | undefined): { readonly [name: stri
 
 /** Members of messages that hold whole plans, states or resources, without marks or with marks of their own. */
 const unmarked = [
+  // Lines of the configuration, with whatever was typed there.
+  "snippet",
   "test_plan",
   "test_state",
   "resource_object",

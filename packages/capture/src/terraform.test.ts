@@ -105,6 +105,19 @@ describe("terraform's sensitive values", () => {
     assert.equal(masked(null, undefined), null);
   });
 
+  it("are in no message that quotes the configuration or holds a whole resource", () => {
+    const members = [
+      { diagnostic: { severity: "error", snippet: { code: `password = "${secret}"` } } },
+      { list_resource_found: { resource_object: { password: secret } } },
+      { test_plan: { resource_changes: [{ change: { after: { password: secret } } }] } },
+      { outputs: { a: { value: secret }, b: { sensitive: "no", value: secret }, c: secret } },
+    ];
+    for (const member of members) {
+      const line = JSON.stringify({ "@message": "x", type: "odd", ...member });
+      assert.ok(!JSON.stringify(capture(line)).includes(secret), line);
+    }
+  });
+
   it("are told in no error and in no refusal", () => {
     const line = '{"@message":"x","type":"log"}';
     const bodies = [

@@ -1,7 +1,7 @@
 /**
- * Goal: `cairn capture` records into a folder and through a server, keeps its place between two runs, waits for a server
- * that is away, and loses nothing that is too large for an entry.
- * Method: log files as PostgreSQL writes them; a sink that refuses and comes back; the command in this process.
+ * Goal: `cairn capture` records into a folder and through a server, keeps its place between two runs, waits for a
+ * server that is away, and loses nothing that is too large for an entry. Method: log files as PostgreSQL writes them;
+ * a sink that refuses and comes back; the command in this process.
  */
 import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, renameSync } from "node:fs";

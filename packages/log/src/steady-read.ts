@@ -1,6 +1,6 @@
 /**
- * Reading what recovery will write elsewhere, or tell of for ever. A medium may give now this, now that: such bytes count
- * only where two reads agree on them.
+ * Reading what recovery will write elsewhere, or tell of for ever. A medium may give now this, now that: such bytes
+ * count only where two reads agree on them.
  */
 import { CairnError, isSameBytes } from "@cairnlog/core";
 import type { LogStore } from "@cairnlog/store";

@@ -2,8 +2,8 @@
  * Goal: what an opening shows stays. A process may be killed between giving a file its name and syncing the folder; the
  * next one sees the name and decides by it (a tail is removed because its segment is sealed), and then the power fails.
  *
- * Method: a simulated disk; a kill after each operation of creating a log, of writing an object and replacing a note; an
- * opening, and a loss of power at once after it, which takes whatever was not synced.
+ * Method: a simulated disk; a kill after each operation of creating a log, of writing an object and replacing a note;
+ * an opening, and a loss of power at once after it, which takes whatever was not synced.
  */
 import assert from "node:assert/strict";
 import { it } from "node:test";

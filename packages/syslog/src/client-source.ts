@@ -1,6 +1,7 @@
 /**
  * Which source a client's certificate makes it: the listener's alias, `/`, and the first DNS name of the certificate,
- * else its common name. A CA vouched for it; a name that no alias can hold is refused, so that no two names meet in one.
+ * else its common name. A CA vouched for it; a name that no alias can hold is refused, so that no two names meet in
+ * one.
  */
 import type { PeerCertificate } from "node:tls";
 import { CairnError } from "@cairnlog/core";

@@ -13,7 +13,7 @@ import { StreamFrames } from "./stream-frames.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder("latin1").decode(bytes);
 
-/** What comes of a stream that arrives in these pieces; torn messages end in "!", pieces of long ones in their number. */
+/** What comes of a stream in these pieces; torn messages end in "!", pieces of long ones in their number. */
 function cutUp(chunks: readonly string[], messageBytesMax = 1000, isClean = true): string[] {
   const frames = new StreamFrames(messageBytesMax);
   const found: string[] = [];

@@ -103,7 +103,7 @@ async function throughPipes(
 
 async function inTerminal(io: Io, command: Command, take: TakeOutput): Promise<Ended> {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const program = fileURLToPath(new URL(`inside-terminal.${extension}`, import.meta.url));
+  const program = fileURLToPath(new URL(`../terminal-worker.${extension}`, import.meta.url));
   const line = `exec ${shellQuoted(process.execPath)} ${shellQuoted(program)}`;
   const child = spawn("script", ["-q", "-e", "-c", line, "/dev/null"], {
     cwd: io.cwd,

@@ -4,7 +4,7 @@
  * `exit 137` and a SIGKILL are the same.
  */
 import { spawn } from "node:child_process";
-import type { FromTerminal, ToTerminal } from "./terminal-messages.ts";
+import type { FromTerminal, ToTerminal } from "./run/terminal-messages.ts";
 
 process.once("message", (message: ToTerminal) => {
   if (!("file" in message)) return;
