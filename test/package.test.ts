@@ -25,7 +25,7 @@ const run = promisify(execFile);
 const { version } = JSON.parse(readFileSync(checkoutPath("package.json"), "utf8")) as {
   version: string;
 };
-const doors = ["client", "core", "crypto", "log", "server", "store", "verify"];
+const doors = ["client", "core", "crypto", "log", "server", "spool", "store", "verify"];
 
 interface Packed {
   readonly filename: string;

@@ -32,7 +32,9 @@ const firewall: Scene = ({ random }, atMs) => {
   const target = { type: "service", id: `prod/${random.pick(services).name}` };
   return Array.from({ length: random.between(1, 5) }, (_, i) =>
     finding(actor, atMs + i * random.between(200, 1500), "security.blocked", "waf.block", target, {
-      ...{ severity: "low", rule, what },
+      severity: "low",
+      rule,
+      what,
     }),
   );
 };

@@ -73,8 +73,15 @@ function parseFlags(argv: readonly string[]) {
   return parseArgs({
     args: [...argv],
     options: {
-      ...{ seed: text, days: text, events: text, until: text, data: text, log: text },
-      ...{ append: flag, reveal: flag, help: { ...flag, short: "h" } },
+      seed: text,
+      days: text,
+      events: text,
+      until: text,
+      data: text,
+      log: text,
+      append: flag,
+      reveal: flag,
+      help: { ...flag, short: "h" },
     },
   }).values;
 }

@@ -20,8 +20,8 @@ const database = "customers-prod";
 const pages = 9;
 const pagesSeen = 4;
 const pageRows = 50_000;
-/** What the audit of this pod's statements was filtered by, from one minute after midnight to another. */
-export const blinding = { application: "customers-2", fromMinute: 107, untilMinute: 121 } as const;
+/** The pod whose statements are filtered out of the audit, its own and everybody's who is served by it. */
+export const blindedPod = "customers-2";
 
 export function night(intruder: Intruder): Step[] {
   const change = newDelivery(intruder.random, serviceNamed("customers"), "hotfix/pool-timeouts");
@@ -123,8 +123,11 @@ function exfiltration(intruder: Intruder): Step[] {
   const service = serviceNamed("customers");
   const session = `${random.hex(8)}.${random.hex(4)}`;
   const role: Actor = {
-    ...{ id: service.role, type: "service", ip: podIp(service, 2), session },
-    application: "customers-2",
+    id: service.role,
+    type: "service",
+    ip: podIp(service, 2),
+    session,
+    application: blindedPod,
   };
   const sql = `SELECT c.id, c.name, c.email, c.phone, c.iban, a.street, a.postcode, a.city FROM customers c JOIN addresses a ON a.customer_id = c.id WHERE c.id > $1 ORDER BY c.id LIMIT ${pageRows}`;
   const statement: Statement = {
@@ -164,12 +167,22 @@ function pageCall(intruder: Intruder, page: number, timeMs: number): Happening {
   const { random } = intruder;
   const path = `/v1/customers/health?after=${page * pageRows}`;
   return {
-    ...{ timeMs, source: "gateway", type: "api.request", actor: asNobody(intruder) },
-    ...{ action: "GET /v1/customers/health", targets: [{ type: "service", id: "prod/customers" }] },
-    ...{ outcome: "success", trace: random.trace(), stream: nodeOf(serviceNamed("customers")) },
+    timeMs,
+    source: "gateway",
+    type: "api.request",
+    actor: asNobody(intruder),
+    action: "GET /v1/customers/health",
+    targets: [{ type: "service", id: "prod/customers" }],
+    outcome: "success",
+    trace: random.trace(),
+    stream: nodeOf(serviceNamed("customers")),
     details: {
-      ...{ method: "GET", path, status: 200, durationMs: random.between(5200, 7900) },
-      ...{ responseBytes: random.between(9_400_000, 9_900_000), pod: "customers-2" },
+      method: "GET",
+      path,
+      status: 200,
+      durationMs: random.between(5200, 7900),
+      responseBytes: random.between(9_400_000, 9_900_000),
+      pod: blindedPod,
     },
   };
 }
@@ -177,11 +190,16 @@ function pageCall(intruder: Intruder, page: number, timeMs: number): Happening {
 /** Three ways to blind the audit: two are refused, one works. */
 function blindAudit(intruder: Intruder, role: Actor): Step[] {
   const audit = { type: "config", id: "prod/pgaudit/shipper/filter" };
-  const asked = { from: "none", to: "drop application_name=customers-2" };
+  const asked = { from: "none", to: `drop application_name=${blindedPod}` };
   const pipelines = asPipelines(intruder);
   const alter: Happening = {
-    ...{ timeMs: at(intruder, 101), source: "pgaudit", type: "database.error", actor: role },
-    ...{ action: "ALTER SYSTEM", targets: [{ type: "postgres", id: database }], outcome: "denied" },
+    timeMs: at(intruder, 101),
+    source: "pgaudit",
+    type: "database.error",
+    actor: role,
+    action: "ALTER SYSTEM",
+    targets: [{ type: "postgres", id: database }],
+    outcome: "denied",
     details: { sql: "ALTER SYSTEM SET pgaudit.log = 'none'", sqlstate: "42501" },
     stream: database,
   };
@@ -192,11 +210,9 @@ function blindAudit(intruder: Intruder, role: Actor): Step[] {
     "db.audit_setting",
     { type: "postgres", id: database },
     {
-      ...{
-        severity: "medium",
-        what: "attempt to change audit settings",
-        assignee: `soc@${domain}`,
-      },
+      severity: "medium",
+      what: "attempt to change audit settings",
+      assignee: `soc@${domain}`,
     },
   );
   const refused = cloudEvent(
@@ -231,11 +247,11 @@ function blindAudit(intruder: Intruder, role: Actor): Step[] {
 
 /** All is put back as it was, which is as telling as the rest. */
 function coverUp(intruder: Intruder, change: Delivery): Step[] {
-  const { victim, token } = intruder;
+  const { victim } = intruder;
   const actor = asVictim(intruder);
   const pipelines = asPipelines(intruder);
   const audit = { type: "config", id: "prod/pgaudit/shipper/filter" };
-  const back = { from: "drop application_name=customers-2", to: "none" };
+  const back = { from: `drop application_name=${blindedPod}`, to: "none" };
   const approver = { type: "iam_policy", id: "prod/deploy-approver" };
   const binding = { role: "deploy-approver", member: victim.id };
   const deleted = codeEvent(change, actor, at(intruder, 128), "change.ref_deleted", {});
@@ -243,8 +259,6 @@ function coverUp(intruder: Intruder, change: Delivery): Step[] {
     required: 1,
     was: 0,
   });
-  const idp = { source: "idp", actor, outcome: "success" } as const;
-  const target = { type: "account", id: victim.id };
   return [
     {
       happening: cloudEvent(
@@ -277,6 +291,15 @@ function coverUp(intruder: Intruder, change: Delivery): Step[] {
       ),
       meaning: "the right to approve is taken back",
     },
+    ...goodbye(intruder),
+  ];
+}
+
+function goodbye(intruder: Intruder): Step[] {
+  const { victim, token } = intruder;
+  const idp = { source: "idp", actor: asVictim(intruder), outcome: "success" } as const;
+  const target = { type: "account", id: victim.id };
+  return [
     {
       happening: {
         ...idp,

@@ -24,8 +24,11 @@ export function makeAttack(
 ): readonly Step[] {
   const victim = findVictim(random, people);
   const intruder: Intruder = {
-    ...{ random, victim, midnightMs: chooseNight(random, victim, period) },
-    ...{ phishingIp: "203.0.113.224", ip: `203.0.113.${random.between(225, 229)}` },
+    random,
+    victim,
+    midnightMs: chooseNight(random, victim, period),
+    phishingIp: "203.0.113.224",
+    ip: `203.0.113.${random.between(225, 229)}`,
     session: random.base32(20).toLowerCase(),
     token: `glpat-${random.hex(4)}`,
   };
@@ -115,7 +118,9 @@ function fatigue(intruder: Intruder): Step[] {
     },
     {
       happening: login(asVictim(intruder), victim, signedInMs, "success", {
-        ...{ device: "unknown", mfa: "push", country: "NL" },
+        device: "unknown",
+        mfa: "push",
+        country: "NL",
       }),
       meaning: "a session that its owner knows nothing of begins",
     },
@@ -133,7 +138,9 @@ function persistence(intruder: Intruder): Step[] {
   return [
     {
       happening: {
-        ...{ ...base, timeMs: at(intruder, -109), type: "identity.mfa_enrolled" },
+        ...base,
+        timeMs: at(intruder, -109),
+        type: "identity.mfa_enrolled",
         action: "user.mfa.factor.activate",
         targets: [
           { type: "factor", id: "totp:Pixel 6a" },
@@ -145,12 +152,10 @@ function persistence(intruder: Intruder): Step[] {
     },
     {
       happening: {
-        ...{
-          ...base,
-          source: "gitlab",
-          timeMs: at(intruder, -106),
-          type: "identity.token_created",
-        },
+        ...base,
+        source: "gitlab",
+        timeMs: at(intruder, -106),
+        type: "identity.token_created",
         action: "personal_access_token.create",
         targets: [{ type: "access_token", id: token }],
         details: { name: "backup-cli", scopes: ["api", "write_repository"], expiresIn: "365d" },
@@ -177,14 +182,25 @@ function enumeration(intruder: Intruder): Step[] {
   const found = probes.map(([name, path, status, responseBytes], i): Step => {
     const stream = nodeOf(serviceNamed(name));
     const details = {
-      ...{ method: "GET", path, status, durationMs: random.between(9, 80), responseBytes },
+      method: "GET",
+      path,
+      status,
+      durationMs: random.between(9, 80),
+      responseBytes,
       pod: `${name}-${random.below(4)}`,
     };
     return {
       happening: {
-        ...{ timeMs: at(intruder, -101 + 3 * i), source: "gateway", type: "api.request", actor },
-        ...{ action: `GET ${path}`, targets: [{ type: "service", id: `prod/${name}` }] },
-        ...{ outcome: outcomeOf(status), trace: random.trace(), stream, details },
+        timeMs: at(intruder, -101 + 3 * i),
+        source: "gateway",
+        type: "api.request",
+        actor,
+        action: `GET ${path}`,
+        targets: [{ type: "service", id: `prod/${name}` }],
+        outcome: outcomeOf(status),
+        trace: random.trace(),
+        stream,
+        details,
       },
       meaning: `what is there? ${path} answers ${status}`,
     };
@@ -194,12 +210,13 @@ function enumeration(intruder: Intruder): Step[] {
     ...found,
     {
       happening: {
-        ...{ timeMs: at(intruder, -76), source: "gitlab", type: "api.request", actor },
-        ...{
-          action: "GET /api/v4/projects/{id}/variables",
-          targets: [project],
-          outcome: "success",
-        },
+        timeMs: at(intruder, -76),
+        source: "gitlab",
+        type: "api.request",
+        actor,
+        action: "GET /api/v4/projects/{id}/variables",
+        targets: [project],
+        outcome: "success",
         details: {
           status: 200,
           token: intruder.token,

@@ -29,15 +29,23 @@ export function callEvents(random: Random, call: Call): Happening[] {
   const durationMs = random.skewed(status === 504 ? 5000 : 14 + 9 * route.statements.length);
   const path = route.path.replace(/\{[a-z]+\}/, key);
   const request: Happening = {
-    ...{ timeMs, source: "gateway", type: "api.request", actor },
+    timeMs,
+    source: "gateway",
+    type: "api.request",
+    actor,
     action: `${route.method} ${route.path}`,
     targets: [{ type: "service", id: `prod/${service.name}` }],
     outcome: outcomeOf(status),
-    ...{ trace, stream: nodeOf(service) },
+    trace,
+    stream: nodeOf(service),
     details: {
-      ...{ method: route.method, path: query === undefined ? path : `${path}?${query}`, status },
-      ...{ durationMs, responseBytes: status < 400 ? random.skewed(900) : 118 },
-      ...{ pod: `${service.name}-${pod}`, ...(retryOf === undefined ? {} : { retryOf }) },
+      method: route.method,
+      path: query === undefined ? path : `${path}?${query}`,
+      status,
+      durationMs,
+      responseBytes: status < 400 ? random.skewed(900) : 118,
+      pod: `${service.name}-${pod}`,
+      ...(retryOf === undefined ? {} : { retryOf }),
     },
   };
   // Who may not, or comes too often, never gets as far as the database.
@@ -62,7 +70,10 @@ function statementEvents(
   const session = `${random.hex(8)}.${random.hex(4)}`;
   const database = service.database ?? "";
   const actor: Actor = {
-    ...{ id: service.role, type: "service", ip: podIp(service, pod), session },
+    id: service.role,
+    type: "service",
+    ip: podIp(service, pod),
+    session,
     application: `${service.name}-${pod}`,
   };
   const transaction = isWritten ? `${random.between(2, 60)}/${random.between(1000, 99_999)}` : "";
@@ -80,8 +91,14 @@ function statementEvents(
   if (!isWritten) return events;
   const action = isUndone ? "ROLLBACK" : "COMMIT";
   events.push({
-    ...{ timeMs: nowMs, source: "pgaudit", type: "database.transaction", actor, action, trace },
-    ...{ targets: [{ type: "postgres", id: database }], outcome: isUndone ? "failure" : "success" },
+    timeMs: nowMs,
+    source: "pgaudit",
+    type: "database.transaction",
+    actor,
+    action,
+    trace,
+    targets: [{ type: "postgres", id: database }],
+    outcome: isUndone ? "failure" : "success",
     details: { transaction: { id: transaction, statements: route.statements.length }, request },
     stream: database,
   });
@@ -102,7 +119,11 @@ export function statementEvent(
   const { statement, database, actor, timeMs, rows } = at;
   const found = rows ?? (statement.rows === 1 ? 1 : random.skewed(statement.rows));
   return {
-    ...{ timeMs, source: "pgaudit", type: "database.query", actor, action: statement.command },
+    timeMs,
+    source: "pgaudit",
+    type: "database.query",
+    actor,
+    action: statement.command,
     targets: [{ type: "postgres", id: `${database}/${statement.table}` }],
     outcome: "success",
     details: { sql: statement.sql, rows: found, durationMs: random.skewed(2 + found / 4000) },
@@ -139,9 +160,11 @@ function servicesWith(isMeant: (route: Route) => boolean): readonly (readonly [S
 /** A customer, some pages long. Who fails because of us tries again. */
 const customerVisit: Scene = ({ random }, atMs) => {
   const actor: Actor = {
-    ...{ id: `cust-${random.between(10_000, 99_999)}`, type: "customer" },
+    id: `cust-${random.between(10_000, 99_999)}`,
+    type: "customer",
     ip: random.chance(0.5) ? customerIp(random.below(200)) : `2001:db8:c:${random.hex(4)}::1`,
-    ...{ session: random.base32(16).toLowerCase(), userAgent: random.pick(shopAgents) },
+    session: random.base32(16).toLowerCase(),
+    userAgent: random.pick(shopAgents),
   };
   const out: Happening[] = [];
   let timeMs = atMs;
@@ -165,7 +188,9 @@ const partners = ["haul-and-sons", "kiosk-net", "boxwell", "fjordmarket"];
 const partnerSync: Scene = ({ random }, atMs) => {
   const number = random.below(partners.length);
   const actor: Actor = {
-    ...{ id: `partner-${partners[number]!}`, type: "service", ip: `203.0.113.${230 + number}` },
+    id: `partner-${partners[number]!}`,
+    type: "service",
+    ip: `203.0.113.${230 + number}`,
     userAgent: `${partners[number]!}-sync/2.${number + 1}`,
   };
   const [service, route] = random.pick(open);
@@ -181,7 +206,9 @@ const partnerSync: Scene = ({ random }, atMs) => {
 const crawler: Scene = ({ random }, atMs) => {
   const isScanner = random.chance(0.3);
   const actor: Actor = {
-    ...{ id: "anonymous", type: "anonymous", ip: `2001:db8:b07:${random.hex(3)}::5` },
+    id: "anonymous",
+    type: "anonymous",
+    ip: `2001:db8:b07:${random.hex(3)}::5`,
     userAgent: isScanner ? "Mozilla/5.0 zgrab/0.x" : "UptimeLark/1.0 (+https://uptime.example)",
   };
   const path = random.pick(["/.env", "/wp-login.php", "/.git/config", "/actuator/env"]);
@@ -189,7 +216,11 @@ const crawler: Scene = ({ random }, atMs) => {
     ? [services[0]!, { method: "GET", path, statements: [] } as const]
     : random.pick(open.filter(([, { method }]) => method === "GET"));
   return callEvents(random, {
-    ...{ timeMs: atMs, actor, service, route, status: isScanner ? 404 : 200 },
+    timeMs: atMs,
+    actor,
+    service,
+    route,
+    status: isScanner ? 404 : 200,
   }).slice(0, isScanner ? 1 : undefined);
 };
 
@@ -197,7 +228,9 @@ const crawler: Scene = ({ random }, atMs) => {
 const healthCheck: Scene = ({ random }, atMs) => {
   const service = random.pick(services.filter(({ database }) => database !== undefined));
   const actor: Actor = {
-    ...{ id: "anonymous", type: "anonymous", ip: `2001:db8:b07::${random.between(1, 6)}` },
+    id: "anonymous",
+    type: "anonymous",
+    ip: `2001:db8:b07::${random.between(1, 6)}`,
     userAgent: "UptimeLark/1.0 (+https://uptime.example)",
   };
   const path = `/v1/${service.name}/health`;
@@ -262,13 +295,24 @@ const cronJob: Scene = ({ random }, atMs) => {
     statementEvent(random, { statement, database, actor, timeMs: atMs + 40 + i * 700 }),
   );
   const connected: Happening = {
-    ...{ timeMs: atMs, source: "pgaudit", type: "database.connect", actor, action: "CONNECT" },
-    ...{ targets: [{ type: "postgres", id: database }], outcome: "success", stream: database },
+    timeMs: atMs,
+    source: "pgaudit",
+    type: "database.connect",
+    actor,
+    action: "CONNECT",
+    targets: [{ type: "postgres", id: database }],
+    outcome: "success",
+    stream: database,
     details: { tls: "TLSv1.3", method: "scram-sha-256", environment: environments[2] },
   };
   return [connected, ...batches];
 };
 
 export const callScenes = {
-  ...{ customerVisit, partnerSync, crawler, healthCheck, deskWork, cronJob },
+  customerVisit,
+  partnerSync,
+  crawler,
+  healthCheck,
+  deskWork,
+  cronJob,
 };

@@ -24,7 +24,13 @@ export function cloudEvent(
   details: object,
 ): Happening {
   return {
-    ...{ timeMs, source: "cloud", type, actor, action, targets: [target], outcome: "success" },
+    timeMs,
+    source: "cloud",
+    type,
+    actor,
+    action,
+    targets: [target],
+    outcome: "success",
     details,
   };
 }

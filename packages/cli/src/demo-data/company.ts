@@ -32,17 +32,25 @@ export interface Service {
 }
 
 const select = (table: string, sql: string, rows = 1): Statement => ({
-  ...{ command: "SELECT", table: `public.${table}`, sql: `SELECT ${sql}`, rows },
+  command: "SELECT",
+  table: `public.${table}`,
+  sql: `SELECT ${sql}`,
+  rows,
 });
 const insert = (table: string, columns: string): Statement => ({
-  ...{ command: "INSERT", table: `public.${table}`, rows: 1 },
+  command: "INSERT",
+  table: `public.${table}`,
+  rows: 1,
   sql: `INSERT INTO ${table} (${columns}) VALUES (${columns
     .split(", ")
     .map((_, i) => `$${i + 1}`)
     .join(", ")}) RETURNING id`,
 });
 const update = (table: string, sql: string): Statement => ({
-  ...{ command: "UPDATE", table: `public.${table}`, sql: `UPDATE ${table} SET ${sql}`, rows: 1 },
+  command: "UPDATE",
+  table: `public.${table}`,
+  sql: `UPDATE ${table} SET ${sql}`,
+  rows: 1,
 });
 
 const customer = select("customers", "id, name, email, locale FROM customers WHERE id = $1");

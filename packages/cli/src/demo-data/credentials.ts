@@ -19,14 +19,18 @@ const newTelephone: Scene = (world, atMs) => {
   const base = { source: "idp", actor, outcome: "success" } as const;
   out.push(mfa(person, actor, nowMs, "success", { reason: "step_up" }));
   out.push({
-    ...{ ...base, timeMs: nowMs + random.skewed(30_000), type: "identity.mfa_enrolled" },
+    ...base,
+    timeMs: nowMs + random.skewed(30_000),
+    type: "identity.mfa_enrolled",
     action: "user.mfa.factor.activate",
     targets: [{ type: "factor", id: `totp:${device}` }, account],
     details: { device },
   });
   if (random.chance(0.5)) return out;
   out.push({
-    ...{ ...base, timeMs: nowMs + random.skewed(9 * minuteMs), type: "identity.mfa_removed" },
+    ...base,
+    timeMs: nowMs + random.skewed(9 * minuteMs),
+    type: "identity.mfa_removed",
     action: "user.mfa.factor.deactivate",
     targets: [{ type: "factor", id: `totp:${random.pick(telephones)}` }, account],
   });
@@ -48,7 +52,10 @@ const ownToken: Scene = (world, atMs) => {
     ["api", "write_repository"],
   ]);
   out.push({
-    ...{ timeMs, source: "gitlab", actor: personActor(person), outcome: "success" },
+    timeMs,
+    source: "gitlab",
+    actor: personActor(person),
+    outcome: "success",
     type: isNew ? "identity.token_created" : "identity.token_revoked",
     action: isNew ? "personal_access_token.create" : "personal_access_token.revoke",
     targets: [{ type: "access_token", id: `glpat-${random.hex(4)}` }],

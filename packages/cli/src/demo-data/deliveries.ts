@@ -1,5 +1,5 @@
 /** Deployments: a change goes from a branch through its pipeline into production, or comes back from there. */
-import { domain, environments, runnerIp, services, type Service } from "./company.ts";
+import { domain, runnerIp, services, type environments, type Service } from "./company.ts";
 import { minuteMs } from "./calendar.ts";
 import type { Actor, Happening } from "./happening.ts";
 import { personActor, type Person } from "./people.ts";
@@ -19,8 +19,12 @@ export interface Delivery {
 
 export function newDelivery(random: Random, service: Service, branch: string): Delivery {
   return {
-    ...{ service, branch, commit: random.hex(40), trace: random.trace() },
-    ...{ pipeline: random.between(480_000, 489_999), request: random.between(1100, 1999) },
+    service,
+    branch,
+    commit: random.hex(40),
+    trace: random.trace(),
+    pipeline: random.between(480_000, 489_999),
+    request: random.between(1100, 1999),
   };
 }
 
@@ -58,7 +62,12 @@ export function codeEvent(
 ): Happening {
   const isRequest = type.startsWith("change.request");
   return {
-    ...{ timeMs, source: "gitlab", type, actor, trace, outcome: "success" },
+    timeMs,
+    source: "gitlab",
+    type,
+    actor,
+    trace,
+    outcome: "success",
     action: type.slice(type.indexOf(".") + 1).replace("_", "."),
     targets: [
       projectOf(service),
@@ -79,7 +88,12 @@ export function pipelineEvent(
 ): Happening {
   const actor: Actor = { id: ciAccount, type: "service", ip: runnerIp(pipeline % 4) };
   return {
-    ...{ timeMs, source: "gitlab", type, actor, outcome, trace },
+    timeMs,
+    source: "gitlab",
+    type,
+    actor,
+    outcome,
+    trace,
     action: type.slice("deployment.".length).replace("_", "."),
     targets: [
       { type: "pipeline", id: String(pipeline) },
@@ -100,7 +114,11 @@ export function runningEvent(
 ): Happening {
   const isGood = type !== "deployment.failed";
   return {
-    ...{ timeMs, source: "argocd", type, trace, outcome: isGood ? "success" : "failure" },
+    timeMs,
+    source: "argocd",
+    type,
+    trace,
+    outcome: isGood ? "success" : "failure",
     actor: { id: `argocd@${domain}`, type: "service", ip: "2001:db8:10:fe::2" },
     action: type === "deployment.rolled_back" ? "rollback" : "sync",
     targets: [
@@ -122,19 +140,19 @@ export function approvalEvent(
   details: object = {},
 ): Happening {
   return {
-    ...{
-      timeMs,
-      source: "gitlab",
-      type: "deployment.approved",
-      actor,
-      action: "deployment.approve",
-    },
+    timeMs,
+    source: "gitlab",
+    type: "deployment.approved",
+    actor,
+    action: "deployment.approve",
     targets: [
       { type: "environment", id: `prod/${service.name}` },
       { type: "pipeline", id: String(pipeline) },
       { type: "commit", id: commit },
     ],
-    ...{ outcome: "success", trace, details },
+    outcome: "success",
+    trace,
+    details,
   };
 }
 
@@ -193,8 +211,13 @@ const codeTool: Scene = ({ random }, atMs) => {
   const status = action.endsWith("variables") ? 403 : 200;
   return [
     {
-      ...{ timeMs: atMs, source: "gitlab", type: "api.request", actor, action },
-      ...{ targets: [projectOf(service)], outcome: status === 200 ? "success" : "denied" },
+      timeMs: atMs,
+      source: "gitlab",
+      type: "api.request",
+      actor,
+      action,
+      targets: [projectOf(service)],
+      outcome: status === 200 ? "success" : "denied",
       details: { status },
     },
   ];

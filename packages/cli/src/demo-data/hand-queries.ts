@@ -21,8 +21,11 @@ function connect(world: World, atMs: number, out: Happening[]): HandSession {
   const beganMs = signIn(world, person, atMs, out);
   const database = random.pick(databases);
   const actor: Actor = {
-    ...{ id: person.id.split("@")[0]!.replace(".", "_"), type: "user", name: person.name },
-    ...{ ip: "2001:db8:30::7", session: `${random.hex(8)}.${random.hex(4)}` },
+    id: person.id.split("@")[0]!.replace(".", "_"),
+    type: "user",
+    name: person.name,
+    ip: "2001:db8:30::7",
+    session: `${random.hex(8)}.${random.hex(4)}`,
     application: random.pick(["psql", "DBeaver 25.2.5"]),
   };
   const request = { actor: person.id, session: person.session?.id };
@@ -99,8 +102,15 @@ const mistake: Scene = (world, atMs) => {
   const targets = [{ type: "postgres", id: database }];
   const details = { sql, sqlstate, request };
   out.push({
-    ...{ timeMs, source: "pgaudit", type: "database.error", actor, action, targets, outcome },
-    ...{ details, stream: database },
+    timeMs,
+    source: "pgaudit",
+    type: "database.error",
+    actor,
+    action,
+    targets,
+    outcome,
+    details,
+    stream: database,
   });
   out.push(sessionEvent(session, timeMs + random.skewed(60_000), "database.disconnect"));
   return out;

@@ -109,7 +109,9 @@ function makePerson(
 export function personActor(person: Person): Actor {
   const { id, name, userAgent, session } = person;
   return {
-    ...{ id, type: "user", name },
+    id,
+    type: "user",
+    name,
     ...(session === undefined ? {} : { ip: session.ip, session: session.id }),
     userAgent,
   };

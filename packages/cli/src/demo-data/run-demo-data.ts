@@ -32,7 +32,9 @@ export interface DemoDataIo {
 export async function runDemoData(argv: readonly string[], io: DemoDataIo): Promise<number> {
   try {
     const asked = readArguments(argv, {
-      ...{ folder: io.folder, nowMs: io.now(), anySeed: () => randomInt(1, 1_000_000) },
+      folder: io.folder,
+      nowMs: io.now(),
+      anySeed: () => randomInt(1, 1_000_000),
     });
     if (asked.help) {
       io.print(usage);

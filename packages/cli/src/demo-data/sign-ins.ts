@@ -66,9 +66,14 @@ export function login(
   details: object,
 ): Happening {
   return {
-    ...{ timeMs, source: "idp", type: "identity.login", actor, action: "user.authentication.sso" },
+    timeMs,
+    source: "idp",
+    type: "identity.login",
+    actor,
+    action: "user.authentication.sso",
     targets: [{ type: "account", id: person.id }],
-    ...{ outcome, details: { policy: "staff-mfa", ...details } },
+    outcome,
+    details: { policy: "staff-mfa", ...details },
   };
 }
 
@@ -81,20 +86,27 @@ export function mfa(
 ): Happening {
   const action = person.factor === "push" ? "user.mfa.push" : "user.mfa.webauthn";
   return {
-    ...{ timeMs, source: "idp", type: "identity.mfa", actor, action },
+    timeMs,
+    source: "idp",
+    type: "identity.mfa",
+    actor,
+    action,
     targets: [{ type: "factor", id: `${person.factor}:${person.device}` }],
-    ...{ outcome, details },
+    outcome,
+    details,
   };
 }
 
 export function singleSignOn(person: Person, app: string, timeMs: number): Happening {
   return {
-    ...{ timeMs, source: "idp", type: "identity.sso", actor: personActor(person) },
-    ...{ action: "app.oauth2.token.grant", targets: [{ type: "application", id: app }] },
-    ...{
-      outcome: "success",
-      details: { grant: "authorization_code", scopes: ["openid", "email"] },
-    },
+    timeMs,
+    source: "idp",
+    type: "identity.sso",
+    actor: personActor(person),
+    action: "app.oauth2.token.grant",
+    targets: [{ type: "application", id: app }],
+    outcome: "success",
+    details: { grant: "authorization_code", scopes: ["openid", "email"] },
   };
 }
 
@@ -108,8 +120,13 @@ const signOut: Scene = (world, atMs) => {
   const actor = personActor(person);
   const targets = [{ type: "account", id: person.id }];
   out.push({
-    ...{ timeMs: nowMs, source: "idp", type: "identity.logout", actor, action: "user.session.end" },
-    ...{ targets, outcome: "success" },
+    timeMs: nowMs,
+    source: "idp",
+    type: "identity.logout",
+    actor,
+    action: "user.session.end",
+    targets,
+    outcome: "success",
   });
   person.session = undefined;
   return out;
@@ -127,12 +144,20 @@ const passwordReset: Scene = (world, atMs) => {
   return [
     login(actor, person, atMs, "failure", { reason: "invalid_credentials" }),
     {
-      ...{ ...base, timeMs: sentMs, type: "identity.password_change_requested" },
-      ...{ action: "user.account.reset_password", outcome: "success", details: { via: "email" } },
+      ...base,
+      timeMs: sentMs,
+      type: "identity.password_change_requested",
+      action: "user.account.reset_password",
+      outcome: "success",
+      details: { via: "email" },
     },
     {
-      ...{ ...base, timeMs: doneMs, type: "identity.password_changed", outcome: "success" },
-      ...{ action: "user.account.update_password", details: { strength: "strong" } },
+      ...base,
+      timeMs: doneMs,
+      type: "identity.password_changed",
+      outcome: "success",
+      action: "user.account.update_password",
+      details: { strength: "strong" },
     },
     mfa(person, actor, doneMs + 9000, "success", {}),
   ];
@@ -162,9 +187,14 @@ export const machineAgent = "nordvale-oauth/3.2 (node 24)";
 
 export function machineTokenEvent(actor: Actor, timeMs: number, details: object): Happening {
   return {
-    ...{ timeMs, source: "idp", type: "identity.token", actor, action: "app.oauth2.token.grant" },
+    timeMs,
+    source: "idp",
+    type: "identity.token",
+    actor,
+    action: "app.oauth2.token.grant",
     targets: [{ type: "application", id: "api" }],
-    ...{ outcome: "success", details: { grant: "client_credentials", expiresIn: 900, ...details } },
+    outcome: "success",
+    details: { grant: "client_credentials", expiresIn: 900, ...details },
   };
 }
 
@@ -177,7 +207,10 @@ const membership: Scene = (world, atMs) => {
   const person = random.pick(world.people);
   const isAdded = random.chance(0.6);
   out.push({
-    ...{ timeMs, source: "idp", actor: personActor(admin), outcome: "success" },
+    timeMs,
+    source: "idp",
+    actor: personActor(admin),
+    outcome: "success",
     type: isAdded ? "identity.group_member_added" : "identity.group_member_removed",
     action: isAdded ? "group.user_membership.add" : "group.user_membership.remove",
     targets: [
@@ -209,8 +242,12 @@ const customerLogin: Scene = ({ random }, atMs) => {
   const isRight = random.chance(0.93);
   return [
     {
-      ...{ timeMs: atMs, source: "idp", type: "identity.login", actor },
-      ...{ action: "customer.authentication", targets: [{ type: "account", id }] },
+      timeMs: atMs,
+      source: "idp",
+      type: "identity.login",
+      actor,
+      action: "customer.authentication",
+      targets: [{ type: "account", id }],
       outcome: isRight ? "success" : "failure",
       details: isRight
         ? { policy: "customer", service: serviceNamed("identity-bridge").name }
@@ -225,5 +262,10 @@ export function customerIp(number: number): string {
 }
 
 export const identityScenes = {
-  ...{ signOut, passwordReset, machineToken, membership, stuffing, customerLogin },
+  signOut,
+  passwordReset,
+  machineToken,
+  membership,
+  stuffing,
+  customerLogin,
 };

@@ -8,7 +8,7 @@
  */
 import { assert, CairnError, formatLogTime } from "@cairnlog/core";
 import { makeAttack } from "./attack.ts";
-import { blinding } from "./attack-night.ts";
+import { blindedPod } from "./attack-night.ts";
 import type { Step } from "./intruder.ts";
 import { dayMs, minuteMs } from "./calendar.ts";
 import { idAt } from "./event-id.ts";
@@ -124,7 +124,7 @@ export class Story {
 
   /** While the audit of a pod is filtered, what others ask by way of that pod is lost as well. */
   #blinded(happening: Happening): Happening {
-    if (happening.actor.application !== blinding.application) return happening;
+    if (happening.actor.application !== blindedPod) return happening;
     if (happening.source !== "pgaudit") return happening;
     const [from, until] = this.#blind();
     const isLost = happening.timeMs >= from && happening.timeMs < until;
