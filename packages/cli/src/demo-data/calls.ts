@@ -124,7 +124,7 @@ export function statementEvent(
     type: "database.query",
     actor,
     action: statement.command,
-    targets: [{ type: "postgres", id: `${database}/${statement.table}` }],
+    targets: [{ type: "postgres", id: `${database}/${statement.table}`.replace(/\/$/, "") }],
     outcome: "success",
     details: { sql: statement.sql, rows: found, durationMs: random.skewed(2 + found / 4000) },
     stream: database,
@@ -238,7 +238,7 @@ const healthCheck: Scene = ({ random }, atMs) => {
   const route = {
     method: "GET",
     path,
-    statements: [{ command: "SELECT", table: "-", sql, rows: 1 }],
+    statements: [{ command: "SELECT", table: "", sql, rows: 1 }],
   } as const;
   const status = random.chance(0.01) ? 503 : 200;
   return callEvents(random, { timeMs: atMs, actor, service, route, status });

@@ -17,6 +17,7 @@ export interface Route {
 
 export interface Statement {
   readonly command: "SELECT" | "INSERT" | "UPDATE" | "DELETE";
+  /** Empty where it reads none. */
   readonly table: string;
   readonly sql: string;
   readonly rows: number;

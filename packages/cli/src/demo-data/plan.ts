@@ -60,7 +60,7 @@ export interface SceneWeights {
 
 export function sceneWeights(timeMs: number): SceneWeights {
   const [staff, customers] = [staffActivity(timeMs), customerActivity(timeMs)];
-  const paces = { staff, customers, always: 0.5, night: staff < 0.1 ? 1 : 0 };
+  const paces = { staff, customers, always: 0.35, night: staff < 0.1 ? 1 : 0 };
   const scenes = plan.map(({ pace, weight }) => weight * paces[pace]);
   return { scenes, total: scenes.reduce((sum, weight) => sum + weight, 0) };
 }
