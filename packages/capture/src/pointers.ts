@@ -3,7 +3,7 @@
  * that what they say is what is done. A pointer here has no escapes: `/pull_request/base/ref`.
  */
 import type { TargetDraft } from "./event-fields.ts";
-import { at, textAt, type Json } from "./foreign-json.ts";
+import { textAt, type Json } from "./foreign-json.ts";
 
 export type Pointer = `/${string}`;
 

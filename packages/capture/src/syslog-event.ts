@@ -6,10 +6,10 @@
  * nothing else. So a message that is sent again makes the same event, and one that has an id of its own is recognised.
  */
 import { hash } from "node:crypto";
-import { base64, utf8 } from "@cairnlog/core";
+import { base64, utf8, type CairnEvent } from "@cairnlog/core";
 import type { CapturedEvent } from "./adapter.ts";
 import { asDetails } from "./captured-event.ts";
-import { eventFrom, type EventDraft } from "./event-fields.ts";
+import { eventFrom } from "./event-fields.ts";
 import { findKeycloakEvent } from "./keycloak.ts";
 import { readAuthLine } from "./linux-auth.ts";
 import type { AuthFinding } from "./linux-auth-finding.ts";
@@ -40,7 +40,7 @@ export function captureSyslog(bytes: Uint8Array, arrival: SyslogArrival = {}): C
   const isRest = arrival.piece !== undefined && arrival.piece.number > 1;
   const finding =
     message.app === undefined || isRest ? undefined : readAuthLine(message.app, message.message);
-  const event = eventFrom(draftOf(message, arrival, finding));
+  const event = finding === undefined ? plain(message, arrival) : found(message, arrival, finding);
   const known =
     message.app === "keycloak" ? findKeycloakEvent(message.message.trimEnd()) : undefined;
   if (known === undefined || isRest) return { event };
@@ -48,44 +48,61 @@ export function captureSyslog(bytes: Uint8Array, arrival: SyslogArrival = {}): C
   return { event: { ...known, details: { ...asDetails(known.details), syslog } } };
 }
 
-function draftOf(
+/**
+ * The event of a message that is nothing special. Most are: they are made without `eventFrom`, which costs more than
+ * all the rest. All that stands in it was matched by a pattern with a bound, so that a log takes it.
+ */
+function plain(message: SyslogMessage, arrival: SyslogArrival): CairnEvent {
+  const { app, msgid, time } = message;
+  const host = message.host ?? arrival.peer;
+  const id = idOf(message, arrival);
+  return {
+    ...(id === undefined ? {} : { id }),
+    type: syslogType,
+    ...(time === undefined ? {} : { time }),
+    actor:
+      app === undefined ? { id: host ?? "unknown", type: "host" } : { id: app, type: "service" },
+    action: msgid ?? "log",
+    ...(host === undefined ? {} : { targets: [{ type: "host", id: host }] }),
+    details: detailsOf(message, arrival),
+  };
+}
+
+function found(message: SyslogMessage, arrival: SyslogArrival, finding: AuthFinding): CairnEvent {
+  const { type, actor, action, targets = [], outcome, auth } = finding;
+  return eventFrom({
+    id: idOf(message, arrival),
+    type,
+    time: message.time,
+    actor,
+    action,
+    targets: [...targets, { type: "host", id: message.host ?? arrival.peer }],
+    outcome,
+    details: { auth, ...detailsOf(message, arrival) },
+  });
+}
+
+function detailsOf(
   message: SyslogMessage,
   { peer, piece, isTorn }: SyslogArrival,
-  finding: AuthFinding | undefined,
-): EventDraft {
-  const { facility, severity, bytes, header, message: text, time, ...head } = message;
-  const details = {
-    ...(finding === undefined ? {} : { auth: finding.auth }),
-    ...head,
-    ...(facility === undefined ? {} : { facility: facilities[facility] }),
-    ...(severity === undefined ? {} : { severity: severities[severity] }),
+): Readonly<Record<string, unknown>> {
+  const { facility, severity, bytes, header, message: text } = message;
+  // Members that are undefined are left out by JSON.
+  return {
+    format: message.format,
+    host: message.host,
+    app: message.app,
+    procid: message.procid,
+    msgid: message.msgid,
+    structuredData: message.structuredData,
+    facility: facility === undefined ? undefined : facilities[facility],
+    severity: severity === undefined ? undefined : severities[severity],
     header,
     message: text,
-    ...(bytes === undefined ? {} : { bytes: base64(bytes) }),
-    ...(peer === undefined ? {} : { peer }),
-    ...(piece === undefined ? {} : { piece }),
-    ...(isTorn === true ? { isTorn } : {}),
-  };
-  const host = head.host ?? peer;
-  const hostTarget = { type: "host", id: host };
-  return {
-    id: piece === undefined && isTorn !== true ? idOf(message) : undefined,
-    time,
-    details,
-    ...(finding === undefined
-      ? {
-          type: syslogType,
-          actor: { id: head.app ?? host, type: head.app === undefined ? "host" : "service" },
-          action: head.msgid ?? "log",
-          targets: [hostTarget],
-        }
-      : {
-          type: finding.type,
-          actor: finding.actor,
-          action: finding.action,
-          targets: [...(finding.targets ?? []), hostTarget],
-          outcome: finding.outcome,
-        }),
+    bytes: bytes === undefined ? undefined : base64(bytes),
+    peer,
+    piece,
+    isTorn: isTorn === true ? isTorn : undefined,
   };
 }
 
@@ -94,8 +111,11 @@ function draftOf(
  * (section 7.3.1) together with all that tells one run of a sender from the next, which is the whole message. Without
  * one there is none: two messages with the same bytes may well be two happenings.
  */
-function idOf({ structuredData, time, header, message }: SyslogMessage): string | undefined {
-  if (structuredData === undefined) return undefined;
+function idOf(
+  { structuredData, time, header, message }: SyslogMessage,
+  { piece, isTorn }: SyslogArrival,
+): string | undefined {
+  if (structuredData === undefined || piece !== undefined || isTorn === true) return undefined;
   for (const element of Object.values(structuredData)) {
     const uuid = Object.hasOwn(element, "uuid") ? element.uuid : undefined;
     if (typeof uuid === "string" && /^[0-9A-Fa-f-]{32,36}$/.test(uuid)) return uuid;

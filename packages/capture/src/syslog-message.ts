@@ -5,7 +5,7 @@
  *
  * Not here: where a message begins and ends on a stream (the framing), and what it means (`syslog-event.ts`).
  */
-import { formatLogTime, isSourceTime, utf8 } from "@cairnlog/core";
+import { formatLogTime, isSourceTime } from "@cairnlog/core";
 import { wellFormed } from "./foreign-json.ts";
 import { findBsdTime, utc, type Zone } from "./syslog-time.ts";
 
@@ -112,9 +112,12 @@ function parseRfc5424(text: string): SyslogMessage | undefined {
   return message.facility === undefined ? undefined : message;
 }
 
+const timeBytes = new Uint8Array(64);
+
+/** `text` is ASCII, as a pattern has found it, and shorter than 64. */
 function isTime(text: string): boolean {
-  const bytes = utf8(text);
-  return isSourceTime(bytes, 0, bytes.length);
+  for (let i = 0; i < text.length; i++) timeBytes[i] = text.charCodeAt(i);
+  return isSourceTime(timeBytes, 0, text.length);
 }
 
 interface FoundData {

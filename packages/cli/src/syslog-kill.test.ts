@@ -51,10 +51,10 @@ describe("kill -9 while plain TCP is received", () => {
     socket.on("error", () => {});
     await once(socket, "connect");
     let handed = 0;
-    let isOver = false;
-    socket.once("close", () => (isOver = true));
+    const over = new AbortController();
+    socket.once("close", () => over.abort());
     const flooding = (async () => {
-      for (let i = 0; !isOver && i < 1_000_000; i++) {
+      for (let i = 0; !over.signal.aborted && i < 1_000_000; i++) {
         const isRoom = socket.write(`<13>1 - host plain - - - message ${i}\n`, (error) => {
           if (error === undefined || error === null) handed++;
         });

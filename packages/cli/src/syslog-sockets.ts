@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { asDetails, parseZone, renderCaptured, type CapturedEvent } from "@cairnlog/capture";
-import { CairnError, isCairnError } from "@cairnlog/core";
+import { CairnError, eventByteLengthMax, isCairnError, parseUtf8 } from "@cairnlog/core";
 import { systemClock, type Appended, type Log } from "@cairnlog/log";
 import type { Companion, Figure } from "@cairnlog/server";
 import type * as SyslogModule from "@cairnlog/syslog";
@@ -168,8 +168,6 @@ function readPem(path: string): Buffer {
   }
 }
 
-const newline = 0x0a;
-
 /** Brings events into `log`. */
 export function recorder(log: Log) {
   return async (events: readonly CapturedEvent[], source: string): Promise<void> => {
@@ -196,16 +194,21 @@ async function append(
   events: readonly CapturedEvent[],
   source: string,
 ): Promise<Appended> {
-  const rendered = events.map((event) => renderCaptured(event, sha256));
-  for (const { blobs } of rendered) for (const { bytes } of blobs) await log.putBlob(bytes);
-  const lines = new Uint8Array(rendered.reduce((sum, { bytes }) => sum + bytes.length + 1, 0));
-  let end = 0;
-  for (const { bytes } of rendered) {
-    lines.set(bytes, end);
-    end += bytes.length + 1;
-    lines[end - 1] = newline;
+  const lines: string[] = [];
+  for (const captured of events) {
+    const { event, blobs } = captured;
+    const text = blobs === undefined ? JSON.stringify(event) : undefined;
+    // A UTF-16 code unit has at most three bytes: what is so short need not be measured.
+    if (text !== undefined && text.length * 3 <= eventByteLengthMax) {
+      lines.push(text);
+      continue;
+    }
+    const rendered = renderCaptured(captured, sha256);
+    for (const blob of rendered.blobs) await log.putBlob(blob.bytes);
+    lines.push(parseUtf8(rendered.bytes));
   }
-  return whenThereIsRoom(() => log.appendNdjson(lines, source));
+  const bytes = Buffer.from(lines.join("\n"));
+  return whenThereIsRoom(() => log.appendNdjson(bytes, source));
 }
 
 /** A full queue is no reason to lose anything: senders are slowed down, and it is tried again. */

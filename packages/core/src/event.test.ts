@@ -57,8 +57,13 @@ const digest = "0123456789abcdef".repeat(4);
 test("blobs: an array of 1 to 64 objects with a digest, a length, and nothing unknown", () => {
   const blob = { sha256: digest, byteLength: 3, mediaType: "text/plain", role: "request" };
   check(withMember("blobs", [blob]));
-  check(withMember("blobs", Array(64).fill(blob)));
-  for (const bad of [null, {}, [], Array(65).fill(blob)])
+  check(
+    withMember(
+      "blobs",
+      Array.from({ length: 64 }, () => blob),
+    ),
+  );
+  for (const bad of [null, {}, [], Array.from({ length: 65 }, () => blob)])
     refuses(withMember("blobs", bad), "/blobs");
   for (const bad of [null, [], "x", { ...blob, more: 1 }]) {
     refuses(withMember("blobs", [blob, bad]), "/blobs/1");

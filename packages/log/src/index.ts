@@ -32,12 +32,7 @@ export {
   type SourceContinuity,
   type StreamContinuity,
 } from "./sources/continuity.ts";
-export type {
-  Heartbeat,
-  LogSources,
-  RefusedRequest,
-  StreamStatus,
-} from "./sources/log-sources.ts";
+export type { Heartbeat, LogSources, RefusedRequest, StreamStatus } from "./sources/log-sources.ts";
 export type { Succession } from "./system-events.ts";
 export type { WitnessHealth, WitnessState } from "./witness-client.ts";
 export type { WitnessRequest, WitnessResponse, WitnessTransport } from "./witness-transport.ts";

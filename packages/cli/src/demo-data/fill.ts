@@ -104,6 +104,8 @@ class Filling {
   }
 
   async end(): Promise<void> {
+    // What the log has noticed of gaps it tells with the next commit: the last events are one of their own.
+    while (this.#underWay.length > 0) await this.#waitForOldest();
     this.#send();
     while (this.#underWay.length > 0) await this.#waitForOldest();
   }

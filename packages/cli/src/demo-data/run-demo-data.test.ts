@@ -20,11 +20,22 @@ const flags = "--seed 5 --days 3 --events 1200 --until 2026-11-20T12:00:00Z --da
 
 async function run(
   argv: readonly string[],
-  interrupted = new AbortController().signal,
+  isInterrupted = false,
 ): Promise<{ status: number; out: string }> {
+  const controller = new AbortController();
   const lines: string[] = [];
-  const print = (line: string): void => void lines.push(line);
-  const io = { folder, hostName: "box", now: () => 1_795_000_000_000, interrupted, print };
+  const print = (line: string): void => {
+    lines.push(line);
+    // The first thousand events are told before anything else gets its turn.
+    if (isInterrupted && line.includes("the same again")) setImmediate(() => controller.abort());
+  };
+  const io = {
+    folder,
+    hostName: "box",
+    now: () => 1_795_000_000_000,
+    interrupted: controller.signal,
+    print,
+  };
   const status = await runDemoData(argv, { ...io, printError: print });
   return { status, out: lines.join("\n") };
 }
@@ -55,6 +66,8 @@ describe("npm run demo:data", () => {
       gaps.map(({ stream }) => stream.split("/")[0]),
       ["customers-prod"],
     );
+    const texts = stored.map((bytes) => parseUtf8(bytes));
+    assert.equal(texts.filter((text) => text.includes('"type":"source.gap"')).length, 1);
     // What is revealed is what lies there: of each line the seq, the time in the story and the type.
     const revealed = [...out.matchAll(/^ +([0-9]+)  (\S{24})  (\S+) /gm)];
     assert.equal(revealed.length, 56);
@@ -91,13 +104,12 @@ describe("npm run demo:data", () => {
   });
 
   it("stops when it is interrupted, and goes on with --append", async () => {
-    const controller = new AbortController();
-    controller.abort();
-    const cut = await run([...flags, "--log", "cut"], controller.signal);
+    const cut = await run([...flags, "--log", "cut"], true);
     assert.equal(cut.status, 3);
-    assert.match(cut.out, /Interrupted/);
+    assert.match(cut.out, /Recorded 1,000 events[^]*Interrupted/);
     const whole = await run([...flags, "--log", "cut", "--append"]);
-    assert.match(whole.out, /Recorded 1,200 events[^;]*$/m);
+    assert.match(whole.out, /Recorded 200 events.*; 1,000 were there already/);
+    assert.match(whole.out, /GOOD/);
   });
 
   it("says what is wrong with its arguments, and makes nothing", async () => {
