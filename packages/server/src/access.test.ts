@@ -17,7 +17,14 @@ const json = { "content-type": "application/json" };
 /** What each route takes to be answered well. */
 const routes: Record<
   string,
-  { requires: Requirement; sent: Sent; isOfLog?: boolean; status?: number }
+  {
+    requires: Requirement;
+    sent: Sent;
+    isOfLog?: boolean;
+    status?: number;
+    /** Of a protocol that tells a wrong token from none. */
+    wrongToken?: number;
+  }
 > = {
   "POST /v1/logs": {
     requires: "operate",
@@ -83,6 +90,21 @@ const routes: Record<
       [`${method} /v1/logs/:log/sources/:source/*`, toSource(method, "/v1/logs")],
     ]),
   ),
+  ...Object.fromEntries(
+    ["", "/*"].flatMap((below) => {
+      const path = `/services/collector${below.replace("*", "event")}`;
+      return [
+        ...["GET", "POST"].map((method): [string, (typeof routes)[string]] => [
+          `${method} /services/collector${below}`,
+          { requires: "any", sent: { method, path }, status: 401, wrongToken: 403 },
+        ]),
+        [
+          `OPTIONS /services/collector${below}`,
+          { requires: "none", sent: { method: "OPTIONS", path } },
+        ] satisfies [string, (typeof routes)[string]],
+      ];
+    }),
+  ),
   "GET /healthz": { requires: "none", sent: { path: "/healthz" } },
   "GET /readyz": { requires: "none", sent: { path: "/readyz" } },
   "GET /metrics": { requires: "operate", sent: { path: "/metrics" } },
@@ -120,13 +142,14 @@ test("every route with every kind of key", async (t) => {
   const status = async (sent: Sent, key: string | null): Promise<number> =>
     (await served.send({ ...sent, key })).status;
 
-  for (const [name, { requires, sent, isOfLog }] of Object.entries(routes)) {
+  for (const [name, { requires, sent, isOfLog, wrongToken = 401 }] of Object.entries(routes)) {
     const { size } = served.log.status();
     for (const key of [null, "x", stranger, wrongSecret, keys.expired]) {
       assert.equal(await status(sent, key), requires === "none" ? 200 : 401, `${name} with ${key}`);
     }
     const basic = { ...sent.headers, authorization: `Basic ${served.key}` };
-    assert.equal(await status({ ...sent, headers: basic }, null), requires === "none" ? 200 : 401);
+    const refused = requires === "none" ? 200 : wrongToken;
+    assert.equal(await status({ ...sent, headers: basic }, null), refused);
     for (const scope of ["write", "read", "operate"] as const) {
       if (requires === scope || requires === "any" || requires === "none") continue;
       assert.equal(await status(sent, keys[scope]), 403, `${name} with a key to ${scope}`);

@@ -107,10 +107,10 @@ function gated(): { disguise: (log: Log) => Log; begun: Promise<void>; open: () 
   const gate = Promise.withResolvers<void>();
   const disguise = (log: Log): Log =>
     disguised(log, {
-      async *entries(from, to) {
+      async *search(from, to, filter) {
         begun.resolve();
         if (from === 0) await gate.promise;
-        yield* log.entries(from, to);
+        yield* log.search(from, to, filter);
       },
     });
   return { disguise, begun: begun.promise, open: () => gate.resolve() };

@@ -140,6 +140,7 @@ test("the OpenAPI document: every route, and only references that lead somewhere
     .filter(({ method }) => method !== "HEAD")
     // Other systems' protocols are described once, by the route that most of them use.
     .filter(({ method, path }) => !path.includes("/sources/") || `${method} ${path}` === toSource)
+    .filter(({ path }) => !path.startsWith("/services/"))
     .map(
       ({ method, path }) =>
         `${method} ${path.replace("*", "{tile}").replace(/:([a-z0-9]+)/g, "{$1}")}`,
