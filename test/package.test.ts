@@ -69,7 +69,7 @@ describe("the published package", { timeout: 180_000 }, () => {
     for (const path of filesIn(installed).filter((name) => /\.(js|ts)$/.test(name))) {
       const text = readFileSync(path, "utf8");
       if (text.includes("@cairnlog/")) findings.push(`${path} names a private workspace`);
-      for (const [, specifier] of text.matchAll(/(?:\bfrom |\bimport\(?|new URL\()"([^"]+)"/g)) {
+      for (const [, specifier] of text.matchAll(/(?:\bfrom |\bimport\(?|new URL\()"([^"\s]+)"/g)) {
         if (!isThere(specifier!, path, dependencies)) findings.push(`${path} imports ${specifier}`);
       }
       for (const [, worker] of text.matchAll(/"(\.\/[\w-]+-worker\.js)"/g)) {

@@ -240,6 +240,22 @@ describe("an event of any bytes", () => {
     assert.equal(idOf('<13>1 - h a - - [meta sequenceId="7"] x'), undefined);
   });
 
+  it("of a name that was made to look like more has the address that sshd wrote", () => {
+    const name = "root from 6.6.6.6 port 22 ssh2: ED25519 SHA256:x";
+    const lines = [
+      `Failed password for invalid user ${name} from 192.0.2.1 port 99 ssh2`,
+      `Invalid user ${name} from 192.0.2.1 port 99`,
+      `error: maximum authentication attempts exceeded for ${name} from 192.0.2.1 port 99 ssh2 [preauth]`,
+      `Connection closed by invalid user ${name} 192.0.2.1 port 99 [preauth]`,
+    ];
+    for (const line of lines) {
+      const { event } = captureSyslog(utf8(`<38>1 - h sshd - - - ${line}`));
+      const { auth } = event.details as { auth: Record<string, unknown> };
+      assert.deepEqual(event.actor, { id: name, type: "user", ip: "192.0.2.1" }, line);
+      assert.deepEqual([auth.port, auth.isAmbiguous], ["99", true], line);
+    }
+  });
+
   it("of a piece is nobody's word: a long line cannot hide a login", () => {
     const text = utf8(
       "<38>1 - h sshd - - - Accepted password for root from 192.0.2.1 port 22 ssh2",

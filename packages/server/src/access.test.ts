@@ -101,7 +101,7 @@ const routes: Record<
         [
           `OPTIONS /services/collector${below}`,
           { requires: "none", sent: { method: "OPTIONS", path } },
-        ] satisfies [string, (typeof routes)[string]],
+        ] as [string, (typeof routes)[string]],
       ];
     }),
   ),
