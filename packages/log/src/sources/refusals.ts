@@ -1,7 +1,7 @@
 /**
- * What was refused, summed for each identity and minute: somebody who tries a thousand keys is one entry a minute, and
- * a minute in which nothing was refused is none. Of more identities than `identitiesMax` in a minute the rest is summed
- * as "others": whoever can invent identities must not be able to fill the log with them.
+ * What was refused, summed for each identity and minute, which begins with the first refusal: a thousand keys that are
+ * tried are one entry, and while nothing is refused there is none. Of more identities than `identitiesMax` in a minute
+ * the rest is summed as "others": whoever can invent identities must not be able to fill the log with them.
  */
 import type { Clock, Timer } from "../clock.ts";
 import type { RefusedRequest } from "./log-sources.ts";
@@ -39,7 +39,7 @@ export class Refusals {
     sum.lastMs = Math.max(sum.firstMs, nowMs);
     const name = sum.codes.has(code) || sum.codes.size < codesMax ? code.slice(0, 40) : "others";
     sum.codes.set(name, (sum.codes.get(name) ?? 0) + count);
-    this.#timer ??= this.#clock.setTimer(() => this.flush(), minuteMs - (nowMs % minuteMs));
+    this.#timer ??= this.#clock.setTimer(() => this.flush(), minuteMs);
   }
 
   #sumOf(identity: string, source: string | undefined, firstMs: number): Sum {
